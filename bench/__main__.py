@@ -1,6 +1,7 @@
 """python -m bench: measures the servers in turn, round by round."""
 
 from contextlib import ExitStack
+from pathlib import Path
 
 import click
 
@@ -8,9 +9,9 @@ from bench import docs
 from bench.curves import growth, scaling
 from bench.database import database
 from bench.measuring import Measured, Rounds, compare
-from bench.report import table
+from bench.report import ROSTER, change_table, table
 from bench.scenarios import SCENARIOS
-from bench.servers import SERVERS, running
+from bench.servers import SERVERS, earlier_release, running
 
 
 class Names(click.ParamType[list[str]]):
@@ -37,6 +38,12 @@ class Names(click.ParamType[list[str]]):
 @click.option("--seconds", default=3, show_default=True, help="Duration of each measurement.")
 @click.option("--users", default=100_000, show_default=True)
 @click.option("--warm-up/--no-warm-up", default=True, help="A second of load before each scenario.")
+@click.option(
+    "--before",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
+    help="A checkout of an earlier release with its .venv, to compare Roster with.",
+)
 @click.option("--write", is_flag=True, help="Also measure growth, and update the docs.")
 def main(
     servers: list[str],
@@ -46,18 +53,25 @@ def main(
     users: int,
     *,
     warm_up: bool,
+    before: Path | None,
     write: bool,
 ) -> None:
     """Measure the servers, and print a table of req/s, CPU per request, and ratios."""
+    if before and ROSTER not in servers:
+        raise click.UsageError("--before compares with the server roster; add it to --servers.")
     results: dict[str, dict[str, list[Measured]]] = {}
     with database(users) as filled, ExitStack() as stack:
-        started = [stack.enter_context(running(SERVERS[name], filled)) for name in servers]
+        measured = [(SERVERS[name], filled) for name in servers]
+        if before:
+            its_database = stack.enter_context(database(users, release=before))
+            measured.append((earlier_release(before), its_database))
+        started = [(stack.enter_context(running(*each)), each[1]) for each in measured]
         for scenario in scenarios:
-            results[scenario] = compare(
-                scenario, started, filled, Rounds(rounds, seconds, warm_up=warm_up)
-            )
+            results[scenario] = compare(scenario, started, Rounds(rounds, seconds, warm_up=warm_up))
             click.echo(f"{scenario}: done", err=True)
     click.echo(table(results))
+    if before:
+        click.echo(change_table(results))
     if write:
         docs.write(results, growth(seconds), scaling(seconds))
 

@@ -30,7 +30,7 @@ def growth(seconds: int) -> Curves:
             for scenario in GROWING:
                 for each in started:
                     with suppress(WrongResponse):
-                        measured = compare(scenario, [each], filled, Rounds(1, seconds))
+                        measured = compare(scenario, [(each, filled)], Rounds(1, seconds))
                         costs = [m.application + m.database for m in measured[each.server.name]]
                         curves[scenario][each.server.name][rows] = median(costs)
     return curves
@@ -48,6 +48,6 @@ def scaling(seconds: int) -> Curves:
             for name in names:
                 with running(SERVERS[name], filled, workers=workers, pinned=False) as started:
                     for scenario in SCALING:
-                        measured = compare(scenario, [started], filled, Rounds(1, seconds))
+                        measured = compare(scenario, [(started, filled)], Rounds(1, seconds))
                         curves[scenario][name][workers] = rate(measured[name])
     return curves

@@ -1,6 +1,7 @@
 """Starts a PostgreSQL 18 for the benchmark, filled with users."""
 
 import io
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -66,13 +67,19 @@ def attributes(number: int) -> dict[str, Any]:
 
 
 @contextmanager
-def database(users: int) -> Iterator[Database]:
-    """Starts a server on a unix socket with this number of users, and removes it at the end."""
+def database(users: int, release: Path | None = None) -> Iterator[Database]:
+    """Starts a server on a unix socket with this number of users, and removes it at the end.
+
+    `release` is a checkout of an earlier release, which then creates the tables.
+    """
     with start_postgresql() as (url, postmaster):
         filled = Database(url, users, postmaster)
         filled.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
         filled.execute("SELECT pg_reload_conf()")
-        _migrate(url)
+        if release:
+            _migrate_with(release, url)
+        else:
+            _migrate(url)
         fill(filled)
         yield filled
 
@@ -101,6 +108,11 @@ def _migrate(url: str) -> None:
     engine = make_engine(url, pool_size=2)  # one connection holds the lock of migrations
     schema.upgrade(engine)
     engine.dispose()
+
+
+def _migrate_with(release: Path, url: str) -> None:
+    command: list[Path | str] = [release / ".venv/bin/roster", "db", "upgrade"]
+    subprocess.run(command, env={"ROSTER_DATABASE_URL": url}, stdout=subprocess.DEVNULL, check=True)
 
 
 def fill(database: Database) -> None:

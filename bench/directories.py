@@ -177,7 +177,7 @@ def _memberships(filled: Directory) -> Iterator[str]:
     for group, count in ((ALL, users), (THOUSAND, 1000), (PAGE, 25), (TEN, 10)):
         yield f"SELECT {group}, n * {users // count} FROM {_numbers(kind, count)}"
     others = filled.groups - FIRST_OTHER
-    for number in range(OTHERS_PER_USER):  # spread, so that neighbours share no group
+    for number in range(OTHERS_PER_USER):  # spread, so that neighbors share no group
         other = f"{FIRST_OTHER} + (n * {7919 + 2 * number} + {number * 15013}) % {others}"
         yield f"SELECT {other}, n FROM {_numbers(kind, users)}"
     yield f"SELECT {FIRST_OTHER} + n, {users} FROM {_numbers(kind, min(1000, others))}"

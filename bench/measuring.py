@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from bench.database import Database
@@ -35,12 +35,15 @@ class Rounds:
 
 
 def compare(
-    scenario: str, servers: Iterable[Running], database: Database, rounds: Rounds
+    scenario: str, servers: Collection[tuple[Running, Database]], rounds: Rounds
 ) -> dict[str, list[Measured]]:
-    """Measures the servers in turn (A B C A B C …), so that conditions are the same for all."""
-    results: dict[str, list[Measured]] = {each.server.name: [] for each in servers}
+    """Measures the servers in turn (A B C A B C …), so that conditions are the same for all.
+
+    Each server is listed with its database.
+    """
+    results: dict[str, list[Measured]] = {each.server.name: [] for each, _ in servers}
     for turn in range(0 if rounds.warm_up else 1, rounds.count + 1):
-        for each in servers:
+        for each, database in servers:
             load = SCENARIOS[scenario](each)
             measured = measure(each, load, database, rounds.seconds if turn else 1)
             if turn:

@@ -35,7 +35,7 @@ from bench.directories import (
 )
 from bench.machine import cpu_seconds
 from bench.scenarios import WrongResponse
-from bench.servers import SERVERS, Running, running
+from bench.servers import SERVERS, Running, earlier_release, running
 
 API = "/api/v1"
 CLIENTS = 8
@@ -153,7 +153,7 @@ def _compare_with(
 ) -> None:
     """Compares reads of users with those of an earlier release, which uses the same database."""
     with (
-        running(SERVERS["roster"], filled, pinned=False, checkout=before) as earlier,
+        running(earlier_release(before), filled, pinned=False) as earlier,
         closing(Client(earlier)) as other,
     ):
         for path in ("/users", "/users?page%5Bsize%5D=100", "/users/1"):

@@ -7,12 +7,22 @@ from bench.measuring import Measured
 
 Results = Mapping[str, Mapping[str, Sequence[Measured]]]
 """A measurement for each round, by scenario and server."""
-FLOOR, ROSTER = "floor", "roster"
+FLOOR, ROSTER, BEFORE = "floor", "roster", "before"
 
 
 def rate(measured: Sequence[Measured]) -> float:
     """The median of requests per second."""
     return median(each.rate for each in measured)
+
+
+def application(measured: Sequence[Measured]) -> float:
+    """The median of the application's CPU microseconds per request."""
+    return median(each.application for each in measured)
+
+
+def database(measured: Sequence[Measured]) -> float:
+    """The median of the database's CPU microseconds per request."""
+    return median(each.database for each in measured)
 
 
 def spread(measured: Sequence[Measured]) -> float:
@@ -33,6 +43,23 @@ def table(results: Results) -> str:
     return "\n".join(lines)
 
 
+def change_table(results: Results) -> str:
+    """The table in Markdown that compares Roster with an earlier release, by scenario."""
+    lines = [
+        "| scenario | req/s, before | now | now / before | application µs, before | now |"
+        " now / before | database µs, before | now | now / before |",
+        f"| --- |{' ---: |' * 9}",
+    ]
+    for scenario, by_server in results.items():
+        before, now = by_server[BEFORE], by_server[ROSTER]
+        cells = [scenario]
+        for figure in (rate, application, database):
+            earlier, current = figure(before), figure(now)
+            cells += [f"{earlier:.0f}", f"{current:.0f}", f"{current / earlier:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _line(scenario: str, server: str, by_server: Mapping[str, Sequence[Measured]]) -> str:
     measured = by_server[server]
     cells = (
@@ -40,8 +67,8 @@ def _line(scenario: str, server: str, by_server: Mapping[str, Sequence[Measured]
         server,
         f"{rate(measured):.0f}",
         f"{spread(measured) / 2:.0f}",
-        f"{median(each.application for each in measured):.0f}",
-        f"{median(each.database for each in measured):.0f}",
+        f"{application(measured):.0f}",
+        f"{database(measured):.0f}",
         _ratio(measured, [by_server[FLOOR]] if FLOOR in by_server else []),
         _ratio(measured, _peers(by_server)) if server in (ROSTER, FLOOR) else "",
     )
@@ -49,7 +76,8 @@ def _line(scenario: str, server: str, by_server: Mapping[str, Sequence[Measured]
 
 
 def _peers(by_server: Mapping[str, Sequence[Measured]]) -> list[Sequence[Measured]]:
-    return [measured for name, measured in by_server.items() if name not in (ROSTER, FLOOR)]
+    ours = (ROSTER, FLOOR, BEFORE)
+    return [measured for name, measured in by_server.items() if name not in ours]
 
 
 def _ratio(measured: Sequence[Measured], others: Iterable[Sequence[Measured]]) -> str:

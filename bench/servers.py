@@ -154,24 +154,26 @@ SERVERS = {
 }
 
 
+def earlier_release(checkout: Path) -> Server:
+    """Returns the server `before`: Roster from a checkout of an earlier release, with its .venv."""
+
+    def command(port: int, workers: int) -> list[str]:
+        return [str(checkout / ".venv/bin/roster"), *_roster(port, workers)[1:]]
+
+    environment = {"ROSTER_JWT_SECRET": SECRET, "PYTHONPATH": ""}
+    return Server("before", "/api/v1/users", command, _by_cursor, environment)
+
+
 @contextmanager
 def running(
-    server: Server,
-    database: Filled,
-    *,
-    workers: int = 1,
-    pinned: bool = True,
-    checkout: Path = ROOT,
+    server: Server, database: Filled, *, workers: int = 1, pinned: bool = True
 ) -> Iterator[Running]:
-    """Starts the server on the database. If `pinned`, it runs only on the application's core.
-
-    `checkout` has the code of the release of Roster to run.
-    """
+    """Starts the server on the database. If `pinned`, it runs only on the application's core."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(checkout),
+        "PYTHONPATH": str(ROOT),
         "ROSTER_DATABASE_URL": database.url,
         **server.environment,
     }
