@@ -1,7 +1,7 @@
 """Periodic maintenance of the store.
 
-It deletes what has expired: stored responses and the data of accounts. It also removes the remains
-of erased values from the SQLite file.
+It deletes what has expired: stored responses and the data of accounts. In an SQLite file, it also
+removes the remains of erased values, and updates the statistics of tables that have grown.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,8 @@ class Store(Protocol):
 
     def purge(self) -> None: ...
 
+    def update_statistics(self) -> None: ...
+
 
 class Maintenance:
     """Maintains a store in a daemon thread."""
@@ -37,6 +39,7 @@ class Maintenance:
         self._store = store
         self._batch_seconds = batch_seconds
         self._failure: str | None = None
+        self._can_update_statistics = True
 
     def start(self, seconds_between: float = SECONDS_BETWEEN) -> None:
         """Starts the thread. It runs the maintenance at once, and then at regular intervals."""
@@ -54,10 +57,22 @@ class Maintenance:
                 self._delete_all(delete)
             with deadline(_MAX_SECONDS):
                 self._store.purge()
+            self._update_statistics()
         except Exception as error:  # noqa: BLE001 (the next run may succeed)
             self._log(error)
         else:
             self._failure = None
+
+    def _update_statistics(self) -> None:
+        """Updates the statistics of the store.
+
+        Does not try again after a failure, because each attempt blocks changes.
+        """
+        if self._can_update_statistics:
+            self._can_update_statistics = False
+            with deadline(self._batch_seconds):
+                self._store.update_statistics()
+            self._can_update_statistics = True
 
     def _delete_all(self, delete_some: Callable[[UnitOfWork], int]) -> None:
         """Calls the function in one unit of work after another, until it has deleted nothing."""

@@ -154,6 +154,9 @@ class MemoryStore:
     def purge(self) -> None:
         """Does nothing: no erased values remain in memory."""
 
+    def update_statistics(self) -> None:
+        """Does nothing: memory has no statistics."""
+
 
 def _links(state: _State, audit: AuditLog, relationship: ToMany) -> MemoryLinks:
     pairs = state.pairs_of(relationship.association)

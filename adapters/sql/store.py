@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from adapters.sql import purge
+from adapters.sql import purge, statistics
 from adapters.sql.accounts import SqlAccountRecords
 from adapters.sql.audit import SqlEvents
 from adapters.sql.connection import RawConnection
@@ -17,7 +17,12 @@ from adapters.sql.idempotency import SqlIdempotencyStore
 from adapters.sql.links import SqlLinks, make_statements
 from adapters.sql.repository import EntityTable, SqlRepository
 from adapters.sql.tables import Tables
-from adapters.sql.transactions import CommitPositions, Transactions, execute_raw
+from adapters.sql.transactions import (
+    CommitPositions,
+    Transactions,
+    execute_raw,
+    read_connection,
+)
 from application.audit import AuditLog
 from application.deadlines import deadline
 from application.entities import AnyType
@@ -137,6 +142,18 @@ class SqlStore:
         ):
             if (purge.size_to_purge(connection) or 0) <= _MAX_BYTES_TO_PURGE_NOW:
                 purge.purge(connection)
+
+    def update_statistics(self) -> None:
+        """Updates the statistics of an SQLite file if a table has grown much. Raises Unavailable.
+
+        This reads all indexes and blocks changes meanwhile.
+        """
+        with read_connection(self._engine) as connection:
+            if not statistics.are_outdated(connection):
+                return
+        with self._transactions.open() as connection:
+            if statistics.are_outdated(connection):  # another process may have updated them
+                statistics.update(connection)
 
     def ready(self) -> None:
         """Checks whether requests can change entities now, within READY_SECONDS.
