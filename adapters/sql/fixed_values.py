@@ -18,7 +18,7 @@ def fixed_attribute(shape: QueryShape, table: Searchable) -> str | None:
     An index must have its column before the id, which must be the only one that sorts the rows.
     Returns None for a numbered page, which counts all of these rows anyway.
     """
-    if shape.numbered or [order.attribute for order in shape.ordering] != ["id"]:
+    if shape.numbered or not shape.is_sorted_by_id:
         return None
     fixed = (_fixed_by(each, table) for each in shape.conditions)
     return next(filter(None, fixed), None)

@@ -77,7 +77,8 @@ class PagesByKey:
         table = self._table
         if (test := self._pairs_of_one(shape)) is not None:
             return self._page_of_pairs(shape, test, keys_only=True)
-        keys = select(*(table.columns[order.attribute] for order in shape.ordering))
+        names = dict.fromkeys((*(order.attribute for order in shape.ordering), "id"))
+        keys = select(*(table.columns[name] for name in names))
         matching = keys.where(*self._conditions.all(shape.conditions))
         is_single = table.matches_at_most_one(shape.conditions)
         return select_slice(matching, shape, table.columns, self._database, is_single=is_single)
@@ -87,7 +88,7 @@ class PagesByKey:
 
         The pairs of that entity are then in the order of the list.
         """
-        if len(shape.ordering) > 1 or self._table.matches_at_most_one(shape.conditions):
+        if not shape.is_sorted_by_id or self._table.matches_at_most_one(shape.conditions):
             return None
         tests = (each for each in shape.conditions if isinstance(each, RelatedShape))
         return next(filter(self._has_one_related, tests), None)
@@ -131,7 +132,7 @@ class PagesByKey:
         for test in shape.conditions:
             if isinstance(test, AnyOfShape):
                 alternatives = test.alternatives
-            elif len(shape.ordering) == 1 and isinstance(test, RelatedShape):
+            elif shape.is_sorted_by_id and isinstance(test, RelatedShape):
                 alternatives = self._each_related(test)
             else:
                 continue

@@ -5,7 +5,7 @@ So a shape is a tuple, which is fast at both.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -113,10 +113,18 @@ class QueryShape(NamedTuple):
     after: Placeholders | None = None
     before: Placeholders | None = None
 
+    @property
+    def is_sorted_by_id(self) -> bool:
+        """True if the list is sorted by the id alone."""
+        return [order.attribute for order in self.ordering] == ["id"]
 
-def parametrize(search: Search) -> tuple[QueryShape, dict[str, Any]]:
-    """Returns the shape of the search, and the values by the names of their placeholders."""
-    search = _without_redundant_orders(search)
+
+def parametrize(search: Search, distinct: Container[str] = ()) -> tuple[QueryShape, dict[str, Any]]:
+    """Returns the shape of the search, and the values by the names of their placeholders.
+
+    `distinct` has the attributes whose values are different in all rows.
+    """
+    search = _without_redundant_orders(search, distinct)
     values: dict[str, Any] = {}
 
     def placeholder(value: Value) -> Placeholder:
@@ -308,16 +316,21 @@ def _is_out_of_range(value: Value) -> bool:
     return isinstance(value, int) and not ~_MAX_INTEGER <= value <= _MAX_INTEGER
 
 
-def _without_redundant_orders(search: Search) -> Search:
-    """Returns the search without sort attributes that have the same value in every matching row.
+def _without_redundant_orders(search: Search, distinct: Container[str]) -> Search:
+    """Returns the search without sort attributes that do not affect the order.
 
-    With them, the database may not recognize that an index has the rows in the right order.
+    They have the same value in every matching row, or follow an attribute whose values are
+    different in all rows. With them, the database may not recognize that an index has the rows in
+    the right order.
     """
     fixed = _fixed_values(search.conditions)
     fixed.pop("id", None)
-    remaining = [
-        position for position, order in enumerate(search.ordering) if order.attribute not in fixed
-    ]
+    remaining = []
+    for position, order in enumerate(search.ordering):
+        if order.attribute not in fixed:
+            remaining.append(position)
+            if order.attribute in distinct:
+                break
     if len(remaining) == len(search.ordering):
         return search
     place = search.place

@@ -75,6 +75,8 @@ class Searchable:
         self.related: Mapping[str, RelatedTable] = {}
         self._keys = keys
         self._unique = frozenset(unique)
+        self.distinct: Final = frozenset(filter(self._is_distinct, self.columns))
+        """The attributes whose values are different in all rows."""
 
     def with_related(self, related: Mapping[str, RelatedTable]) -> "Searchable":
         """Returns the same table, with searches that follow these relationships by name."""
@@ -143,6 +145,13 @@ class Searchable:
         """Returns True if what the condition compares may be null."""
         column = (self.folded if condition.folded else self.comparable)[condition.attribute]
         return bool((column.usual if isinstance(column, Overridden) else column).nullable)
+
+    def _is_distinct(self, attribute: str) -> bool:
+        """Returns True if no row has null or the same value, folded or not, as another."""
+        column = self.columns[attribute]
+        folded = self.folded.get(attribute, column)
+        key = folded.usual if isinstance(folded, Overridden) else folded
+        return not column.nullable and not self._unique.isdisjoint((column, key))
 
     def matches_at_most_one(self, tests: Iterable[TestShape]) -> bool:
         """Returns True if a unique constraint allows at most one row for which the tests hold."""

@@ -12,7 +12,7 @@ import pytest
 from psycopg2 import extensions
 from sqlalchemy import Engine
 
-from adapters.sql import schema
+from adapters.sql import schema, statistics
 from adapters.sql.bulk import insert_rows
 from adapters.sql.engine import make_engine
 from adapters.sql.groups import GROUPS_TABLE, MEMBERSHIPS_TABLE
@@ -53,17 +53,23 @@ TABLES = Tables([USERS_TABLE, GROUPS_TABLE], [MEMBERSHIPS_TABLE], [OWNER])
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql_18", "postgresql_15", "mariadb"])
+@pytest.fixture(
+    scope="module",
+    params=["sqlite", "sqlite_with_statistics", "postgresql_18", "postgresql_15", "mariadb"],
+)
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    if request.param == "sqlite":
+    if request.param.startswith("sqlite"):
         url = f"sqlite:///{tmp_path_factory.mktemp('plans')}/roster.db"
     else:
         url = request.getfixturevalue(request.param).new_database()
     filling = make_engine(url, exclusive=True)
     schema.upgrade(filling)
     fill(filling)
+    if request.param == "sqlite_with_statistics":
+        with Transactions(filling).open() as connection:
+            statistics.update(connection)
     filling.dispose()
     engine = make_engine(url, pool_size=1)
     yield engine
@@ -392,7 +398,7 @@ MAX_COST = {"sqlite": 10_000, "postgresql": 50, "mariadb": 1000}
         ("sqlite", ()),
         *(
             (server, extra)
-            for server in ("postgresql_18", "mariadb")
+            for server in ("sqlite_with_statistics", "postgresql_18", "mariadb")
             for extra in ((), (IS_ACTIVE,))
         ),
     ],
@@ -405,6 +411,30 @@ def test_a_page_among_equal_values_does_not_read_them_all(
     orders, place = (Order("role", is_descending),), {side: ("user", 10_001)}
     found = cost(engine, page_of_users(engine, *extra, orders=orders, **place))
     assert 0 < found.amount <= MAX_COST[engine.name], found.amount
+
+
+@pytest.mark.parametrize("is_descending", [False, True])
+@pytest.mark.parametrize("attribute", ["email", "name", "update_time"])
+@pytest.mark.parametrize("place", ["first", "after", "before"])
+def test_a_sorted_page_does_not_read_the_whole_list(
+    engine: Engine, attribute: str, is_descending: bool, place: str
+) -> None:
+    middle = {"email": "u5@x.org", "name": "n5", "update_time": TIME}[attribute]
+    slice_ = {} if place == "first" else {place: (middle, 10_001)}
+    found = cost(engine, page_of_users(engine, orders=(Order(attribute, is_descending),), **slice_))
+    assert 0 < found.amount <= 4 * MAX_COST[engine.name], (found.amount, found.plans)
+
+
+@pytest.mark.parametrize(
+    "engine", ["sqlite_with_statistics", "postgresql_18", "mariadb"], indirect=True
+)
+@pytest.mark.parametrize("order", [Order("name"), Order("email", True)])
+@pytest.mark.parametrize("test", [IS_USER, IS_ACTIVE])
+def test_a_common_filter_with_another_sort_does_not_read_all_matching_rows(
+    engine: Engine, order: Order, test: Test
+) -> None:
+    found = cost(engine, page_of_users(engine, test, orders=(order,)))
+    assert 0 < found.amount <= 10 * MAX_COST[engine.name], (found.amount, found.plans)
 
 
 @pytest.mark.parametrize("is_descending", [False, True])

@@ -111,7 +111,7 @@ def orders(*attributes: str) -> st.SearchStrategy[tuple[Order, ...]]:
 
 
 of_users = st.builds(
-    Search, trees(of_user | related("groups", of_group)), orders("id", "name", "is_active")
+    Search, trees(of_user | related("groups", of_group)), orders("id", "email", "name", "is_active")
 )
 of_groups = st.builds(
     Search,
