@@ -101,7 +101,8 @@ def prepare(engine: Engine) -> None:
         _unopened_session(options)
     except OSError:
         raise BadUrl(
-            "A file of ssl_ca, ssl_capath, ssl_cert or ssl_key, or ssl_cipher, can't be used."
+            "A file of ssl_ca, ssl_capath, ssl_cert or ssl_key, or ssl_key_password or ssl_cipher, "
+            "can't be used."
         ) from None
     except (ValueError, configparser.Error):
         if "read_default_file" in options:
@@ -144,11 +145,35 @@ def _unopened_session(parameters: Mapping[str, Any]) -> Session:
 
     Raises ValueError, TypeError or OSError if a parameter is invalid.
     """
-    booleans = {name: asbool(parameters[name]) for name in _BOOLEAN_OPTIONS if name in parameters}
-    session = Session(**{**parameters, **booleans, **_SESSION}, defer_connect=True)
+    options, tls = dict(parameters), dict(parameters.get("ssl", {}))
+    disabled, verifies, checks_host = (_pop_boolean(options, name) for name in _BOOLEAN_OPTIONS)
+    # SQLAlchemy puts other options into a dictionary. If the driver got these options as well, it
+    # would ignore the dictionary. It also checks no host name without an authority in the URL.
+    if checks_host is None:
+        checks_host = tls.get("check_hostname")
+    if verifies or checks_host:
+        tls["verify_mode"] = "required"
+    password = options.pop("ssl_key_password", "")
+    if "cert" in tls:
+        tls["password"] = password  # without one, OpenSSL would read it from the terminal
+    session = Session(
+        **{**options, "ssl": tls, "ssl_disabled": disabled, **_SESSION}, defer_connect=True
+    )
     if session.ssl:
         session.ctx.sslsocket_class = _EncryptedSocket
+        if checks_host is not None:
+            session.ctx.check_hostname = checks_host
+        elif verifies is False:
+            session.ctx.check_hostname = False
+        if verifies is False and not checks_host:
+            session.ctx.verify_mode = ssl.CERT_NONE
     return session
+
+
+def _pop_boolean(options: dict[str, Any], name: str) -> bool | None:
+    """Removes the option and returns its value, or None if it is not set."""
+    value = options.pop(name, None)
+    return None if value is None else asbool(value)
 
 
 def _connect(

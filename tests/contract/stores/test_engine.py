@@ -1,5 +1,9 @@
 """URLs of databases, and the errors for other URLs."""
 
+import subprocess
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 
 from adapters.sql.engine import make_engine, make_replica_engines
@@ -89,3 +93,18 @@ def test_each_replica_has_the_options_of_its_host(url: str) -> None:
         "one:5432": {**shared, "host": "one"},
         "two:5433": {**shared, "host": "two", "port": "5433"},
     }
+
+
+@pytest.mark.parametrize(
+    ("password", "is_accepted"), [("correct", True), ("wrong", False), (None, False)]
+)
+def test_the_password_of_a_private_key_for_mariadb_is_in_the_url(
+    tmp_path: Path, password: str | None, is_accepted: bool
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:correct"]
+    files = ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=ann"]
+    subprocess.run([*request, *files], check=True, capture_output=True)
+    url = f"mariadb+pymysql://ann@db/roster?ssl_cert={certificate}&ssl_key={key}"
+    with nullcontext() if is_accepted else pytest.raises(ValueError, match="ssl_key"):
+        make_engine(url if password is None else f"{url}&ssl_key_password={password}")

@@ -363,20 +363,73 @@ def test_a_read_only_server_rejects_writes(mariadb: MariaServer, directory: Dire
     directory.ready()
 
 
+_AUTHORITY = "ssl_ca={certificate}"
+
+
+@pytest.mark.parametrize(
+    ("options", "accepted"),
+    [
+        (_AUTHORITY, ["localhost"]),
+        (f"{_AUTHORITY}&ssl_verify_cert=true", ["localhost"]),
+        (f"{_AUTHORITY}&ssl_verify_identity=true", ["localhost"]),
+        (f"{_AUTHORITY}&ssl_verify_cert=true&ssl_verify_identity=true", ["localhost"]),
+        (f"{_AUTHORITY}&ssl_check_hostname=true", ["localhost"]),
+        (f"{_AUTHORITY}&ssl_check_hostname=false", ["localhost", "127.0.0.1"]),
+        (f"{_AUTHORITY}&ssl_verify_identity=false", ["localhost", "127.0.0.1"]),
+        (f"{_AUTHORITY}&ssl_verify_cert=false", ["localhost", "127.0.0.1"]),
+        ("ssl_verify_cert=true", []),
+        ("ssl_verify_identity=true", []),
+        ("ssl_check_hostname=true", []),
+        ("ssl_verify_cert=false", ["localhost", "127.0.0.1"]),
+    ],
+)
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_verifies_the_certificate_if_the_url_requires_it(
-    mariadb: MariaServer, mariadb_url: str, host: str
+def test_every_option_of_tls_applies(
+    mariadb: MariaServer, mariadb_url: str, host: str, options: str, accepted: list[str]
 ) -> None:
-    name = make_url(mariadb_url).database or ""
-    url = f"{mariadb.url(name, encrypted=True)}&ssl_ca={mariadb.address.with_name('cert.pem')}"
-    engine = make_engine(url.replace("@localhost", f"@{host}"))
-    with ExitStack() as stack:
-        if host != "localhost":  # the certificate's only name
-            stack.enter_context(pytest.raises(Unavailable))
+    """The certificate is its own authority, and its only name is localhost."""
+    chosen = options.format(certificate=_certificate(mariadb))
+    assert _is_encrypted(mariadb, mariadb_url, host, chosen) == (host in accepted)
+
+
+@pytest.mark.parametrize(
+    ("options", "accepted"),
+    [
+        ("ssl_verify_cert=true", ["localhost", "127.0.0.1"]),
+        ("ssl_verify_identity=true", ["localhost"]),
+        ("ssl_check_hostname=true", ["localhost"]),
+    ],
+)
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_authorities_of_the_system_verify_the_identity_of_a_server(
+    mariadb: MariaServer,
+    mariadb_url: str,
+    host: str,
+    options: str,
+    accepted: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", _certificate(mariadb))
+    assert _is_encrypted(mariadb, mariadb_url, host, options) == (host in accepted)
+
+
+def _certificate(mariadb: MariaServer) -> str:
+    return str(mariadb.address.with_name("cert.pem"))
+
+
+def _is_encrypted(mariadb: MariaServer, url: str, host: str, options: str) -> bool:
+    """Connects with TLS. Returns False if the certificate is rejected."""
+    encrypted = mariadb.url(make_url(url).database or "", encrypted=True)
+    engine = make_engine(f"{encrypted}&{options}".replace("@localhost", f"@{host}"))
+    try:
         with core_connection(engine) as connection:
-            cipher = connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'")).one()[1]
-            assert cipher
-    engine.dispose()
+            return bool(connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'")).one()[1])
+    except Unavailable as error:
+        if "certificate verify failed" not in error.explanation:
+            raise
+        return False
+    finally:
+        engine.dispose()
 
 
 def test_rejects_a_server_that_is_not_supported(
