@@ -153,9 +153,11 @@ def _unopened_session(parameters: Mapping[str, Any]) -> Session:
         checks_host = tls.get("check_hostname")
     if verifies or checks_host:
         tls["verify_mode"] = "required"
-    password = options.pop("ssl_key_password", "")
+    if "password" in options:  # the driver would encode a text in latin1
+        options["password"] = options["password"].encode()
+    key_password = options.pop("ssl_key_password", "")
     if "cert" in tls:
-        tls["password"] = password  # without one, OpenSSL would read it from the terminal
+        tls["password"] = key_password  # without one, OpenSSL would read it from the terminal
     session = Session(
         **{**options, "ssl": tls, "ssl_disabled": disabled, **_SESSION}, defer_connect=True
     )

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psycopg2
@@ -179,6 +180,19 @@ def test_a_wrong_password_is_reported(mariadb: MariaServer, mariadb_url: str, co
     error = error_of(mariadb_url.replace("roster@", "shy:hushhush@"), command)
     assert "Access denied" in error
     assert "password" in error
+
+
+@pytest.mark.parametrize("password", ["pässwörd", "пароль", "€ +%&#/?:@\"'\\"])
+def test_a_password_may_have_any_characters(
+    mariadb: MariaServer, mariadb_url: str, password: str
+) -> None:
+    name = make_url(mariadb_url).database
+    literal = password.replace("\\", "\\\\").replace("'", "\\'")
+    mariadb.execute(f"CREATE OR REPLACE USER odd@localhost IDENTIFIED BY '{literal}'")
+    mariadb.execute(f"GRANT ALL ON {name}.* TO odd@localhost")
+    url = mariadb_url.replace("roster@", f"odd:{quote(password, safe='')}@")
+    result = CliRunner().invoke(main, ["db", "current"], env={"ROSTER_DATABASE_URL": url})
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_tls_that_the_server_does_not_have_is_named() -> None:
