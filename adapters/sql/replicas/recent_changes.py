@@ -126,7 +126,7 @@ def _create() -> tuple[int, Path]:
 def _remove_stale(file: Path) -> None:
     """Removes a file of this user that no service has locked."""
     with suppress(OSError):
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             if os.fstat(descriptor).st_uid == os.getuid():
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -197,3 +197,20 @@ def test_the_file_of_a_killed_service_is_removed_by_the_next_one() -> None:
     assert left.parent == Path(tempfile.gettempdir())
     with shared_file(2):
         assert not left.exists()
+
+
+def test_a_pipe_of_another_user_does_not_block_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any user can create files in the folder, and opening a pipe waits for its writer."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with shared_file(2) as file:
+        prefix, *_ = file.name.rpartition("-")
+    os.mkfifo(tmp_path / f"{prefix}-pipe")
+
+    def work() -> None:
+        signal.alarm(10)
+        with shared_file(2):
+            pass
+
+    assert ended(in_child(work)) == 0
