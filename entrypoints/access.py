@@ -10,13 +10,18 @@ from entrypoints.setting_types import ANY
 from entrypoints.settings import BadSetting, Settings
 
 
-def check_keys(settings: Settings) -> None:
-    """Reads the key set once. Raises BadSetting if that fails or no key is usable."""
+def check_keys(settings: Settings, *, may_be_unreachable: bool = False) -> None:
+    """Reads the key set once. Raises BadSetting if no key is usable.
+
+    Also raises BadSetting if the set cannot be read now, unless `may_be_unreachable` is set.
+    """
     if settings.jwt_jwks is None:
         return
     try:
         read_keys(_reader(settings.jwt_jwks)())
     except UnusableKeySet as error:
+        if may_be_unreachable and isinstance(error, UnreachableKeySet):
+            return
         raise BadSetting("ROSTER_JWT_JWKS", f"{error}") from error
 
 
@@ -25,9 +30,8 @@ def make_tokens(settings: Settings, own: OwnTokens | None = None) -> TokenVerifi
 
     `own` are the tokens that Roster issues, if accounts are enabled.
 
-    A key set that cannot be read now is read again when a token needs it. Otherwise a worker that
-    is replaced while the issuer is down would end the service. Raises BadSetting if no key is
-    usable.
+    A key set that is not usable now is read again when a token needs it. Otherwise a worker that is
+    replaced during a fault of the issuer would end the service.
     """
     if settings.is_open:
         return None
@@ -51,12 +55,7 @@ def _accepted(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 def _key_set(place: str, stale: int) -> KeySet:
     keys = KeySet(_reader(place), stale=stale)
-    try:
-        keys.load()
-    except UnreachableKeySet:
-        pass
-    except UnusableKeySet as error:
-        raise BadSetting("ROSTER_JWT_JWKS", f"{error}") from error
+    keys.try_load()
     return keys
 
 

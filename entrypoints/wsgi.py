@@ -10,6 +10,7 @@ import sys
 
 from application.ports import Unavailable
 from entrypoints import logs
+from entrypoints.access import check_keys
 from entrypoints.background import start_background_work
 from entrypoints.container import Container
 from entrypoints.settings import BadSetting, Settings
@@ -20,6 +21,7 @@ def _checked(settings: Settings) -> Settings:
         raise BadSetting("ROSTER_ALLOW_OPEN", "must be 1 to serve without access control")
     if settings.accounts and settings.has_default_mail_folder:
         raise BadSetting("ROSTER_MAIL_FOLDER", "must be set, or ROSTER_SMTP_URL, under this server")
+    check_keys(settings, may_be_unreachable=True)
     return settings
 
 

@@ -119,6 +119,13 @@ class KeySet:
             self._keys = keys
         self._read_at, self._failed_at = started, float("-inf")
 
+    def try_load(self) -> None:
+        """Loads the set now. Logs the reason if that fails."""
+        try:
+            self.load()
+        except UnusableKeySet as error:
+            _log.warning("key set not renewed", reason=str(error))
+
     def current_keys(self) -> tuple[Key, ...]:
         """The keys that may be used now. It is the same object until the keys change.
 
@@ -163,15 +170,9 @@ class KeySet:
             idle = self._thread is None or not self._thread.is_alive()
             if idle and self._clock() - self._tried_at >= self._floor:
                 self._tried_at = self._clock()
-                self._thread = Thread(target=self._try, name="roster-key-set", daemon=True)
+                self._thread = Thread(target=self.try_load, name="roster-key-set", daemon=True)
                 self._thread.start()
             return self._thread
-
-    def _try(self) -> None:
-        try:
-            self.load()
-        except UnusableKeySet as error:
-            _log.warning("key set not renewed", reason=str(error))
 
 
 def _join(thread: Thread | None, seconds: float) -> None:

@@ -80,8 +80,9 @@ def test_a_guarded_server_may_listen_on_all_addresses(serve: Serve) -> None:
     assert server.get("/api/v1").status_code == 401
 
 
+@pytest.mark.parametrize("content", [None, "<title>Maintenance</title>", '{"keys": []}'])
 def test_a_worker_that_starts_without_a_key_set_loads_it_later(
-    serve: Serve, tmp_path: Path
+    serve: Serve, tmp_path: Path, content: str | None
 ) -> None:
     private = ed25519.Ed25519PrivateKey.generate()
     keys = json.dumps({"keys": [OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)]})
@@ -96,7 +97,10 @@ def test_a_worker_that_starts_without_a_key_set_loads_it_later(
         return None
 
     assert status() == 200
-    file.unlink()
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
     assert status() == 200
     server.workers()[0].kill()
     until(lambda: status() == 503)
