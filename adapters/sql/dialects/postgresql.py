@@ -4,9 +4,10 @@ No statement changes settings of the session, so a pooler in transaction mode ca
 """
 
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
+from random import shuffle
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
@@ -240,7 +241,7 @@ class _Hosts:
         attempts = list(_attempts({**_KEEPALIVES, **parameters}))
         seconds_per_host = float(parameters.get("connect_timeout") or _CONNECT_SECONDS)
         with deadline(seconds_per_host * len(attempts)):
-            for number, position in enumerate(self._order(len(attempts))):
+            for number, position in enumerate(self._order(attempts)):
                 try:
                     with deadline((time_left() or 0.0) / (len(attempts) - number)):
                         return _connect(attempts[position])
@@ -249,10 +250,18 @@ class _Hosts:
                     failure = error
         raise failure
 
-    def _order(self, count: int) -> list[int]:
-        """The positions of the hosts in the URL, the ones that failed recently last."""
+    def _order(self, attempts: Sequence[Mapping[str, Any]]) -> list[int]:
+        """The positions of the attempts: the hosts that failed recently last.
+
+        Otherwise the order is that of the URL, or random within each target, as in libpq.
+        """
         recent = monotonic() - _FAILED_HOST_SECONDS
-        return sorted(range(count), key=lambda position: self._failures.get(position, 0) > recent)
+        positions = list(range(len(attempts)))
+        if attempts[0].get("load_balance_hosts") == "random":
+            shuffle(positions)
+            targets = [each.get("target_session_attrs") for each in attempts]
+            positions.sort(key=lambda position: targets.index(targets[position]))
+        return sorted(positions, key=lambda position: self._failures.get(position, 0) > recent)
 
 
 def _connect(parameters: dict[str, Any]) -> Session:

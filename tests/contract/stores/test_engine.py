@@ -1,10 +1,12 @@
 """URLs of databases, and the errors for other URLs."""
 
 import subprocess
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from database_servers import PostgresServer
 
 from adapters.sql.engine import make_engine, make_replica_engines
 
@@ -108,3 +110,25 @@ def test_the_password_of_a_private_key_for_mariadb_is_in_the_url(
     url = f"mariadb+pymysql://ann@db/roster?ssl_cert={certificate}&ssl_key={key}"
     with nullcontext() if is_accepted else pytest.raises(ValueError, match="ssl_key"):
         make_engine(url if password is None else f"{url}&ssl_key_password={password}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["any", "prefer-standby"])
+@pytest.mark.parametrize(("balancing", "count"), [("disable", 1), ("random", 2)])
+def test_connections_are_balanced_between_hosts_if_the_url_requires_that(
+    postgresql_18: PostgresServer, balancing: str, count: int, target: str
+) -> None:
+    with TemporaryDirectory() as folder:
+        other = Path(folder, "other")
+        other.symlink_to(postgresql_18.socket)
+        url = f"postgresql://postgres@/postgres?host={postgresql_18.socket}&host={other}"
+        options = f"load_balance_hosts={balancing}&target_session_attrs={target}"
+        hosts = set()
+        for _ in range(30):
+            engine = make_engine(f"{url}&{options}")
+            with closing(engine.raw_connection()) as connection:
+                session = connection.dbapi_connection
+                assert session
+                hosts.add(session.info.host)
+            engine.dispose()
+    assert len(hosts) == count
