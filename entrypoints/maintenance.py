@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from application.accounts.cleanup import CLEANUPS
 from application.deadlines import deadline
 from application.idempotency import delete_expired_responses
-from application.ports import Begin, Context, UnitOfWork
+from application.ports import Begin, Context, Unavailable, UnitOfWork
 from entrypoints import logs
 
 SECONDS_BETWEEN: Final = 60.0
@@ -89,4 +89,7 @@ class Maintenance:
             self._failure = kind
             # The message of an unexpected error may contain values.
             code = getattr(error, "code", None)
-            logs.get_logger("roster.upkeep").warning("upkeep_failed", failure=kind, code=code)
+            reason = error.reason if isinstance(error, Unavailable) else None
+            logs.get_logger("roster.upkeep").warning(
+                "upkeep_failed", failure=kind, code=code, reason=reason
+            )

@@ -4,10 +4,7 @@ They check the tables that METADATA declares. The encoding and the version of th
 when a connection is opened.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, Table
@@ -15,13 +12,11 @@ from sqlalchemy import Connection, Engine, Table
 from adapters.sql.failures import ForeignTable, NotMigrated, NotPermitted, UnknownFailure
 from adapters.sql.metadata import METADATA
 from adapters.sql.schema import VERSION_TABLE, is_servable, revision_of
-from adapters.sql.sqlite_file import file_of
+from adapters.sql.sqlite_file import MIN_FREE_BYTES, folder_of, free_bytes
 from adapters.sql.transactions import core_connection
 from application.ports import Unavailable
 
 _PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
-_MIN_FREE_BYTES: Final = 1024**2
-"""In bytes. A change takes a few 4 KiB pages of the write-ahead log, a bulk change takes many."""
 
 
 def check_database(engine: Engine) -> None:
@@ -51,18 +46,15 @@ def check_space(engine: Engine) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
-    folder = Path(os.path.realpath(file_of(engine.url))).parent
-    with suppress(OSError):
-        disk = os.statvfs(folder)
-        blocks = disk.f_bavail if os.geteuid() else disk.f_bfree  # root may use reserved blocks
-        # Some file systems report a size of 0.
-        if disk.f_blocks and blocks * disk.f_frsize < _MIN_FREE_BYTES:
-            failure = Unavailable()
-            failure.reason = (
-                f"Less than {_MIN_FREE_BYTES // 1024**2} MiB is free in {folder}. "
-                "Free space on the disk."
-            )
-            raise failure
+    folder = folder_of(engine.url)
+    free = free_bytes(folder)
+    if free is not None and free < MIN_FREE_BYTES:
+        failure = Unavailable()
+        failure.reason = (
+            f"Less than {MIN_FREE_BYTES // 1024**2} MiB is free in {folder}. "
+            "Free space on the disk."
+        )
+        raise failure
 
 
 def _select_every_column(connection: Connection) -> str:

@@ -9,16 +9,22 @@ does not remove the mark of an erasure that another process committed meanwhile.
 Other databases have no remains that Roster could remove (docs/operations/personal-data.md).
 """
 
+import os
 import sqlite3
 from contextlib import suppress
+from math import ceil
+from pathlib import Path
 from random import randrange
 from typing import Final
 
 from adapters.sql.connection import RawConnection
+from adapters.sql.sqlite_file import MIN_FREE_BYTES, folder_of, free_bytes
 from application.ports import Unavailable
 
 _CLEAN: Final = 0
 _MARKS: Final = range(1, 2**31)
+_FRAME_HEADER_BYTES: Final = 24
+"""The bytes that the log adds to each page (https://www.sqlite.org/fileformat.html#walformat)."""
 _MAX_SECONDS_FOR_READERS: Final = 1.0
 """How long a checkpoint waits for readers, because no process can write meanwhile."""
 
@@ -31,6 +37,14 @@ class StillRead(Unavailable):
             "The write-ahead log of the database still holds erased values, because another "
             "process keeps reading the database."
         )
+
+
+class TooLittleSpace(Unavailable):
+    """The disk has too little space to rewrite the file."""
+
+    def __init__(self, needed: int, folder: Path) -> None:
+        super().__init__("The disk has too little space to rewrite the file of the database.")
+        self.reason = f"{ceil(needed / 1024**2)} MiB must be free in {folder}."
 
 
 def mark_for_purge(connection: RawConnection) -> None:
@@ -49,7 +63,7 @@ def size_to_purge(connection: RawConnection) -> int | None:
 def purge(connection: RawConnection) -> None:
     """Rewrites the file and truncates its log, if the file is marked. No transaction may be open.
 
-    Raises StillRead, or the driver's error. The file then stays marked.
+    Raises StillRead, TooLittleSpace, or the driver's error. The file then stays marked.
     """
     if size_to_purge(connection) is None:
         return
@@ -59,9 +73,35 @@ def purge(connection: RawConnection) -> None:
     # First, because as long as another process reads an old snapshot, each VACUUM would add the
     # whole file to the log.
     _truncate_log(connection)
-    _run(connection, "VACUUM")
-    _truncate_log(connection)
+    _require_space(connection)
+    try:
+        _run(connection, "VACUUM")
+    finally:  # Also after a failure, because the log may have filled the disk.
+        _truncate_log(connection)
     _remove_mark(connection, mark)
+
+
+def _require_space(connection: RawConnection) -> None:
+    """Raises TooLittleSpace if VACUUM would fill the disk: its result is written to the log.
+
+    Before that, it is written to a temporary folder (https://www.sqlite.org/tempfiles.html).
+    """
+    used = _run(connection, "PRAGMA page_count") - _run(connection, "PRAGMA freelist_count")
+    size = used * (_run(connection, "PRAGMA page_size") + _FRAME_HEADER_BYTES)
+    folder = folder_of(connection.engine.url)
+    needed = size * (2 if _has_temporary_files(folder) else 1) + MIN_FREE_BYTES
+    free = free_bytes(folder)
+    if free is not None and free < needed:
+        raise TooLittleSpace(needed, folder)
+
+
+def _has_temporary_files(folder: Path) -> bool:
+    """Returns True if SQLite's temporary files are on the file system of the folder."""
+    named = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
+    for each in (*named, "/var/tmp", "/usr/tmp", "/tmp"):
+        if each and os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK):  # noqa: PTH112
+            return os.stat(each).st_dev == os.stat(folder).st_dev  # noqa: PTH116
+    return True
 
 
 def _mark(connection: RawConnection) -> int:

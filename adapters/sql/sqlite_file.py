@@ -15,6 +15,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 _OWNER_ONLY: Final = 0o600
 _GROUP_AND_OTHERS: Final = 0o077
+MIN_FREE_BYTES: Final = 1024**2
+"""In bytes. A change takes a few 4 KiB pages of the write-ahead log, a bulk change takes many."""
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 
 
@@ -64,6 +66,22 @@ def is_part_of_database(name: str, url: str) -> bool:
             if Path(name).samefile(part):  # detects hard links
                 return True
     return False
+
+
+def folder_of(url: URL | str) -> Path:
+    """Returns the absolute path of the folder of the file. Follows links."""
+    return Path(os.path.realpath(file_of(url))).parent
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Returns the free bytes of the file system of a folder, or None if they are not known."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    blocks = disk.f_bavail if os.geteuid() else disk.f_bfree  # root may use reserved blocks
+    # Some file systems report a size of 0.
+    return blocks * disk.f_frsize if disk.f_blocks else None
 
 
 def file_of(url: URL | str) -> Path:

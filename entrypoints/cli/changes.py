@@ -222,7 +222,7 @@ def _purge(services: "Services") -> None:
         except Unavailable as error:
             is_last = (time_left() or 0.0) <= _SECONDS_BETWEEN_PURGES
             if is_last or not isinstance(error, StillRead):
-                raise RemnantsLeft(error.detail) from error
+                raise RemnantsLeft(error.explanation) from error
             sleep(_SECONDS_BETWEEN_PURGES)
         else:
             return

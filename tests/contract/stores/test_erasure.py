@@ -36,6 +36,7 @@ from application.ports import (
     Context,
     ResponseErased,
     StoredResponse,
+    Unavailable,
     UnitOfWork,
     UnitRunner,
 )
@@ -523,6 +524,30 @@ def test_a_purge_does_not_wait_long_for_a_reader(
     with deadline(20):
         directory.store.purge()
     assert occurrences(directory) == []
+
+
+def test_a_purge_does_not_fill_the_disk(
+    small_disk: Path, directory_of: Callable[[Engine], Directory]
+) -> None:
+    """A full disk would make the service not ready, and fail changes."""
+    directory = directory_of(migrated(small_disk))
+    person = directory.add(EMAIL, NAME)
+    with directory.engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE other AS SELECT zeroblob(3000000)")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(2_500_000))
+    directory.commands.erase(person.id, ANONYMOUS)
+    directory.ready()
+    assert isinstance(directory.store, SqlStore)
+    with pytest.raises(Unavailable) as caught:
+        directory.store.purge()
+    assert str(small_disk) in caught.value.explanation
+    directory.ready()
+    ballast.unlink()
+    directory.store.purge()
+    assert occurrences(directory) == []
+    directory.engine.dispose()
 
 
 def test_a_purge_keeps_the_mark_of_an_erasure_that_another_process_commits_meanwhile(

@@ -1,8 +1,6 @@
 """A database is ready if a user can be created: with every table and every privilege."""
 
-import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -408,18 +406,6 @@ def test_writes_to_a_file_that_becomes_writable(tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert second is not first
         assert connection.connection.dbapi_connection is second
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
-    """A separate file system of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        lacking("permission to mount a small disk")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_is_not_ready_but_can_be_read(
