@@ -81,6 +81,17 @@ def purge(connection: RawConnection) -> None:
     _remove_mark(connection, mark)
 
 
+def purge_copy(connection: sqlite3.Connection) -> None:
+    """Rewrites a copy of a file, if it is marked. The copy has no log and no other user.
+
+    Raises the driver's error.
+    """
+    (mark,) = connection.execute("PRAGMA user_version").fetchone()
+    if mark != _CLEAN:
+        connection.execute("VACUUM").close()
+        connection.execute(f"PRAGMA user_version={_CLEAN}").close()
+
+
 def _require_space(connection: RawConnection) -> None:
     """Raises TooLittleSpace if VACUUM would fill the disk: its result is written to the log.
 

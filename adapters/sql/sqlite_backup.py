@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from adapters.sql.failures import translate_errors
+from adapters.sql.purge import purge_copy
 from application.ports import Unavailable
 
 _OWNER_ONLY: Final = 0o600
@@ -30,6 +31,7 @@ def back_up(
 ) -> int:
     """Copies a snapshot of the database to a new file that only its owner can read.
 
+    The copy has no remains of erased values, even if those of the database are still to be removed.
     Returns the size of the file in bytes. The database can be read and written meanwhile. Raises
     Unavailable if the copy fails or is damaged, FileExistsError if the file exists, and OSError if
     it cannot be created.
@@ -67,6 +69,7 @@ def _copy(engine: Engine, copy: Path, report: Report, pages_per_step: int) -> No
                 source.execute("ROLLBACK").close()
         # Without a write-ahead log, the copy can be read in a directory that is not writable.
         target.execute("PRAGMA journal_mode=DELETE").close()
+        purge_copy(target)
         (result,) = target.execute("PRAGMA integrity_check(1)").fetchone()
     if result != "ok":
         failure = Unavailable()

@@ -88,6 +88,26 @@ def test_remnants_are_reported_if_a_reader_of_the_file_does_not_end(
     assert "keeps reading the database" in erased.stderr
 
 
+def test_a_backup_before_the_file_is_rewritten_contains_no_remnants(
+    roster: Roster, ann: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_SECONDS_BETWEEN_PURGES", 600.0)
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(tmp_path / "roster.db", isolation_level=None)) as reader:
+        # Leaves a value in an unused page, as SQLite itself does when it splits a page.
+        reader.execute("PRAGMA secure_delete=OFF")
+        reader.execute("CREATE TABLE other AS SELECT 'needle'")
+        reader.execute("DROP TABLE other")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM users").fetchall()
+        assert roster("users", "delete", ann, "--erase", "--yes").exit_code == 1
+        assert roster("db", "backup", str(copy)).exit_code == 0
+    assert b"needle" not in copy.read_bytes().lower()
+    assert roster("db", "check", ROSTER_DATABASE_URL=f"sqlite:///{copy}").exit_code == 0
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (0,)
+
+
 def test_a_subject_is_erased_as_well(roster: Roster, ann: str) -> None:
     for subject in ("another", "NEEDLE"):
         changed = roster("users", "update", ann, "--role", f"r{len(subject)}", "--actor", subject)
