@@ -8,8 +8,9 @@ from flask import Blueprint, Response
 from adapters.api.request import current_request
 from adapters.web.addresses import address_of, network_of
 from adapters.web.bearer import Authenticate
+from adapters.web.identity import count, identify
 from adapters.web.rate_limit import RateLimiter
-from application.access import Principal, SessionClaims
+from application.access import SessionClaims
 from application.accounts.errors import NotAUser
 from application.accounts.sessions import Client
 
@@ -48,7 +49,7 @@ class AccountRoutes:
         """Registers a route for the user of a session whose token has the scopes."""
 
         def check() -> None:
-            principal = self._identify()
+            principal = identify(self._authenticate, self._limit)
             if principal.session is None:
                 raise NotAUser
             principal.require_scopes(scopes)
@@ -59,7 +60,7 @@ class AccountRoutes:
         """Registers a route for tokens with the scopes."""
 
         def check() -> None:
-            principal = self._identify()
+            principal = identify(self._authenticate, self._limit)
             principal.require_scopes(scopes)
             if method != "GET":
                 principal.require_subject()
@@ -76,19 +77,8 @@ class AccountRoutes:
         self._checks[endpoint.partition(".")[2]]()
 
     def _count_anyone(self) -> None:
-        environ = current_request().environ
-        if self._limit:
-            self._limit(environ, None)
-        self._limit_anyone(environ, None)
-
-    def _identify(self) -> Principal:
-        request = current_request()
-        try:
-            request.principal = self._authenticate(request.environ)
-        finally:  # Requests that fail authentication count as well.
-            if self._limit:
-                self._limit(request.environ, request.principal)
-        return request.principal
+        count(self._limit)
+        count(self._limit_anyone)
 
 
 def session() -> SessionClaims:

@@ -15,6 +15,7 @@ from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import expect_existing
 from adapters.resources.accounts import ACCOUNTS, EMAILS, PASSWORDS, AccountView, account_writer
 from adapters.resources.urls import Urls
+from adapters.web.identity import request_context
 from application.accounts.links import LinkRequests
 from application.accounts.overview import AccountOverview
 from application.accounts.own_user import OWN_ATTRIBUTES, OwnUserCommands
@@ -64,7 +65,7 @@ def me_routes(
             user_id,
             UserChanges(attributes, read_only),
             resource_object.related,
-            http.context(),
+            request_context(),
             expected=http.preconditions(),
         )
         return respond(user, query, selection)
@@ -79,7 +80,7 @@ def me_routes(
             current=attributes["current_password"],
             new=attributes["password"],
             client=client(),
-            context=http.context(),
+            context=request_context(),
         )
         return http.deleted()
 
@@ -93,7 +94,7 @@ def me_routes(
             email=attributes["email"],
             password=attributes["password"],
             client=client(),
-            context=http.context(),
+            context=request_context(),
         )
         return accepted()
 

@@ -20,6 +20,7 @@ from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.resources.accounts import SESSIONS, SessionView
 from adapters.resources.urls import Urls
+from adapters.web.identity import request_context
 from application.accounts.errors import SessionNotFound
 from application.accounts.login import Login
 from application.accounts.sessions import SessionCommands, SessionQueries
@@ -67,7 +68,7 @@ def session_routes(
         attributes = read_attributes(SESSIONS)
         email, password = attributes["email"], attributes["password"]
         try:
-            issued = login.log_in(email, password, client(), http.context())
+            issued = login.log_in(email, password, client(), request_context())
         except RosterError as error:
             current_request().log_fields = {"login_refused": error.code}
             raise
@@ -97,7 +98,7 @@ def session_routes(
 
     def end(user_id: int, session_id: str) -> Response:
         possible, expected = _possible(session_id), http.preconditions()
-        commands.end(user_id, possible, http.context(), expected=expected)
+        commands.end(user_id, possible, request_context(), expected=expected)
         return http.deleted()
 
     def list_own() -> Response:
@@ -105,7 +106,7 @@ def session_routes(
 
     def end_own() -> Response:
         no_parameters()
-        commands.end_all(session().user_id, http.context())
+        commands.end_all(session().user_id, request_context())
         return http.deleted()
 
     def own_id(session_id: str) -> str:
@@ -125,7 +126,7 @@ def session_routes(
     def end_all_of_user(user_id: int) -> Response:
         no_parameters()
         must_exist(user_id)
-        commands.end_all(user_id, http.context())
+        commands.end_all(user_id, request_context())
         return http.deleted()
 
     def show_of_user(user_id: int, session_id: str) -> Response:

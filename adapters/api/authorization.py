@@ -13,6 +13,7 @@ from adapters.jsonapi.parameters import is_set
 from adapters.resources.urls import PREFIX
 from adapters.web.bearer import Authenticate
 from adapters.web.flask_app import current_request
+from adapters.web.identity import count, identify
 from adapters.web.rate_limit import RateLimiter
 from application.access import (
     Action,
@@ -75,17 +76,12 @@ def authorize(
     TooManyRequests, Unauthenticated, InsufficientScope or SubjectRequired.
     """
     if authenticate is None:
-        return partial(_count, limit) if limit else None
-    identify = authenticate
+        return partial(count, limit) if limit else None
     required = lru_cache(partial(scope_alternatives, types=types, catalog=catalog))
 
     def check() -> None:
+        principal = identify(authenticate, limit)
         request = current_request()
-        try:
-            principal = request.principal = identify(request.environ)
-        finally:  # Requests that fail authentication count as well.
-            if limit:
-                _count(limit)
         if rule := request.url_rule:
             erases = request.method == "DELETE" and is_set(http.query(), ERASE_HISTORY)
             allowed = required(rule.rule, request.method, erases=erases)
@@ -106,8 +102,3 @@ def _authorize(
         principal.require_scopes(alternatives[0])
     if method not in READING:
         principal.require_subject()
-
-
-def _count(limit: RateLimiter) -> None:
-    request = current_request()
-    limit(request.environ, request.principal)

@@ -19,6 +19,7 @@ from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.resource_objects import ResourceObject, expect_existing, expect_new
 from adapters.resources.events import EVENTS
 from adapters.resources.urls import Urls
+from adapters.web.identity import request_context
 from application.audit import History
 from application.commands import Commands
 from application.entities import AnyType
@@ -73,7 +74,7 @@ def collection(
             entity = command(resource.commands(nested(work)))
             return entity, inclusion.load(entity_type, [entity], selection, work)
 
-        return run(http.context(), unit)
+        return run(request_context(), unit)
 
     def body_of(entity: Any, included: Included, query: str, selection: FieldSelection) -> bytes:
         related = inclusion.compound.related(included, selection) if selection.steps else None
@@ -112,7 +113,7 @@ def collection(
             entity, included = perform(
                 run,
                 lambda unit_commands: unit_commands.create(
-                    new, http.context(), related=resource_object.related
+                    new, request_context(), related=resource_object.related
                 ),
                 selection,
             )
@@ -145,7 +146,7 @@ def collection(
         changes = entity_type.changes({**attributes, **resource_object.references}, read_only)
         related = resource_object.related
         http.discard_body()
-        context, expected = http.context(), http.preconditions()
+        context, expected = request_context(), http.preconditions()
         entity, included = perform(
             run,
             lambda unit_commands: unit_commands.change(
@@ -159,7 +160,7 @@ def collection(
     def delete_resource(entity_id: int) -> Response:
         erase = parameters.flag(http.query(), ERASE_HISTORY)
         remove = commands.erase if erase else commands.delete
-        remove(entity_id, http.context(), expected=http.preconditions())
+        remove(entity_id, request_context(), expected=http.preconditions())
         return http.deleted()
 
     def show_history(entity_id: int) -> Response:

@@ -31,7 +31,6 @@ from adapters.jsonapi.linkage import Linkage, Linkages
 from adapters.jsonapi.operation_objects import ResolveHref
 from adapters.jsonapi.resource import RelationshipField, Resource
 from adapters.jsonapi.resource_objects import ResourceObject, read_linkage, read_resource
-from adapters.web.app import REQUEST_ID
 from adapters.web.flask_app import PreparedResponse
 from adapters.web.request_body import (
     BodyMemory,
@@ -41,7 +40,6 @@ from adapters.web.request_body import (
     release_body,
 )
 from application.deadlines import restart_deadline
-from application.ports import Context
 from application.search import Slice
 
 if TYPE_CHECKING:
@@ -54,8 +52,6 @@ PRIVATE: Final = f"private, no-cache, {UNTRANSFORMED}"
 """The Cache-Control of a read: only the client may cache the response, and must revalidate it."""
 READING: Final = frozenset(("GET", "HEAD"))
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
-MAX_LINKS: Final = 10_000
-"""The number of memberships that one request may change."""
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -118,12 +114,6 @@ def _has_body(environ: "WSGIEnvironment") -> bool:
 def query() -> str:
     """Returns the query string of the request, unchanged."""
     return str(current_request().environ.get("QUERY_STRING", ""))
-
-
-def context() -> Context:
-    """Returns the principal and the id of the request."""
-    request = current_request()
-    return Context(request.principal, request.environ[REQUEST_ID], MAX_LINKS)
 
 
 def read_resource_object(

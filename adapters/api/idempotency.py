@@ -8,6 +8,7 @@ from flask import Response
 from adapters.api import http
 from adapters.api.request import current_request
 from adapters.jsonapi.idempotency import idempotent_request
+from adapters.web.identity import request_context
 from application.idempotency import run_idempotently
 from application.ports import StoredResponse, Subject, UnitRunner
 
@@ -34,7 +35,7 @@ def idempotent(render_error: Callable[[Exception], Response]) -> RespondOnce:
         if key is None:
             http.discard_body()
             return respond(run)[0]
-        context = http.context()
+        context = request_context()
         url = f"{environ['PATH_INFO']}?{http.query()}"
         request = idempotent_request(
             key, principal=context.principal, url=url, body=http_request.body

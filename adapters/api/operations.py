@@ -13,6 +13,7 @@ from adapters.jsonapi import atomic, parameters
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.operation_objects import ResolveHref
 from adapters.resources.urls import PREFIX, Urls
+from adapters.web.identity import request_context
 from application.operations import Operations
 from application.ports import Subject, UnitRunner
 
@@ -39,7 +40,7 @@ def operations(
         batch = http.read_operations(collections, resolve_href, catalog)
 
         def respond(run: UnitRunner) -> tuple[Response, set[Subject]]:
-            results = perform(batch.operations, run, http.context())
+            results = perform(batch.operations, run, request_context())
             body = atomic.results_document(batch, results, collections)
             return http.operations_ok(body), batch.subjects(results)
 

@@ -22,6 +22,7 @@ from adapters.jsonapi.linkage import Linkage, partial_errors, type_errors
 from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.pagination import page_links
 from adapters.jsonapi.parameters import CollectionQuery, FieldSelection
+from adapters.web.identity import request_context
 from application.access import Principal
 from application.commands import Commands
 from application.entities import AnyType
@@ -248,7 +249,7 @@ class _ToManyViews(_RelationshipViews):
         expected = self._expected(source_id)
 
         def add(run: UnitRunner) -> tuple[Response, list[Subject]]:
-            self._commands(run).add(source_id, sent.ids, http.context(), expected=expected)
+            self._commands(run).add(source_id, sent.ids, request_context(), expected=expected)
             return http.deleted(), self._named(source_id, sent)
 
         return self._routes.respond_once(self._routes.run, add, self._named(source_id, sent))
@@ -257,7 +258,7 @@ class _ToManyViews(_RelationshipViews):
         return self._change(
             source_id,
             lambda commands, ids, expected: commands.replace(
-                source_id, ids, http.context(), expected=expected, limit=LINKS_AT_ONCE
+                source_id, ids, request_context(), expected=expected, limit=LINKS_AT_ONCE
             ),
         )
 
@@ -265,7 +266,7 @@ class _ToManyViews(_RelationshipViews):
         return self._change(
             source_id,
             lambda commands, ids, expected: commands.remove(
-                source_id, [each for each in ids if each > 0], http.context(), expected=expected
+                source_id, [each for each in ids if each > 0], request_context(), expected=expected
             ),
         )
 
@@ -362,7 +363,7 @@ class _ToOneViews(_RelationshipViews):
         sent = self._read_linkage()
         http.discard_body()
         self._commands.set_reference(
-            source_id, self._relationship, sent.id, http.context(), expected=http.preconditions()
+            source_id, self._relationship, sent.id, request_context(), expected=http.preconditions()
         )
         return http.deleted()
 

@@ -18,16 +18,14 @@ from adapters.oauth.errors import (
 )
 from adapters.oauth.forms import ReadForm, required
 from adapters.tokens.random_tokens import REFRESH_PREFIX
-from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import Authenticate
-from adapters.web.flask_app import current_request
+from adapters.web.identity import count, identify, request_context
 from adapters.web.rate_limit import RateLimiter
 from adapters.web.security_headers import NO_STORE
 from application.access import Action, InvalidToken, Principal, SessionClaims, required_scopes
 from application.accounts.errors import SessionNotFound
 from application.accounts.sessions import SessionCommands, SessionQueries
 from application.accounts.users import context_of
-from application.ports import Context
 from application.users import USER_TYPE
 
 TOKEN: Final = "/oauth/token"
@@ -58,7 +56,7 @@ def token_endpoints(
 
     @blueprint.post(TOKEN)
     def issue_tokens() -> Response:
-        _count(limit)
+        count(limit)
         form = read_form()
         grant_type = _value(form, "grant_type")
         if grant_type != REFRESH_TOKEN:
@@ -66,15 +64,15 @@ def token_endpoints(
         refresh_token = _value(form, REFRESH_TOKEN)
         scope = form.get("scope")
         scopes = set(scope.split(" ")) - {""} if scope else None
-        issued = commands.refresh(refresh_token, client(), _context(), scopes=scopes)
+        issued = commands.refresh(refresh_token, client(), request_context(), scopes=scopes)
         return json_response(tokens_meta(issued), headers=_NEVER_STORED)
 
     @blueprint.post(REVOKE)
     def revoke_token() -> Response:
-        _count(limit)
+        count(limit)
         token = required(read_form(), "token")
         if token.startswith(REFRESH_PREFIX):
-            commands.revoke(token, _context())
+            commands.revoke(token, request_context())
         else:
             _end_session(token)
         response = Response(status=200, headers=dict(NO_STORE))
@@ -83,17 +81,13 @@ def token_endpoints(
 
     def _end_session(token: str) -> None:
         if session := session_of(token):
-            context = context_of(session.user_id, _context())
+            context = context_of(session.user_id, request_context())
             with suppress(SessionNotFound):  # the client cannot do anything (RFC 7009, section 2.2)
                 commands.end(session.user_id, session.session_id, context)
 
     @blueprint.post(INTROSPECT)
     def introspect_token() -> Response:
-        request = current_request()
-        try:
-            principal = request.principal = authenticate(request.environ)
-        finally:  # Requests that fail authentication count as well.
-            _count(limit)
+        principal = identify(authenticate, limit)
         principal.require_scopes(introspection_scopes)
         token = required(read_form(), "token")
         if _is_active(token):
@@ -122,13 +116,3 @@ def _claims(token: str) -> dict[str, Any]:
     payload = token.split(".")[1]
     claims: dict[str, Any] = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims
-
-
-def _context() -> Context:
-    return Context(None, current_request().environ[REQUEST_ID])
-
-
-def _count(limit: RateLimiter | None) -> None:
-    if limit:
-        request = current_request()
-        limit(request.environ, request.principal)

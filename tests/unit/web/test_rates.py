@@ -77,6 +77,19 @@ def test_counts_unauthenticated_requests_by_address(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "url"),
+    [("GET", USERS), ("GET", "/api/v1/me"), ("POST", "/oauth/introspect")],
+)
+def test_every_adapter_counts_requests_that_fail_authentication(
+    service: Service, method: str, url: str
+) -> None:
+    client = service(ROSTER_RATE_LIMIT="2/minute", ROSTER_ACCOUNTS="on")
+    invalid = {"Authorization": "Bearer nonsense"}
+    sent = [client.open(url, method=method, headers=invalid).status_code for _ in range(3)]
+    assert sent == [401, 401, 429]
+
+
+@pytest.mark.parametrize(
     ("first", "second", "shared"),
     [
         ("2001:db8::1", "2001:db8::2:0:0:1", True),
