@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from adapters.accounts.blueprint import accounts as account_blueprint
 from adapters.accounts.openapi import account_description
-from adapters.api import Api, ApiConfig, api
+from adapters.api import OPERATIONS_BODY_FACTOR, Api, ApiConfig, api
 from adapters.api.collection import ApiResource
 from adapters.api.relationships import ApiRelationships
 from adapters.api.request import ApiRequest
@@ -28,6 +28,7 @@ from adapters.web.hosts import OpenAccess
 from adapters.web.metrics import Metrics, metrics
 from adapters.web.positions import POSITION, TrackedPositions
 from adapters.web.rate_limit import RateLimiter, counting_errors, rate, rate_limiter
+from adapters.web.request_body import BodyMemory, RequestLimits
 from adapters.web.security_headers import ResponseHeaders
 from application.ports import UnitRunner
 from entrypoints.access import make_tokens
@@ -65,13 +66,10 @@ def make_app(
     a key can't be used, or if the service is open to any web page.
     """
     check_open_service(settings)
+    limits = _request_limits(settings)
     config = ApiConfig(
         public_url=settings.public_url,
-        body_limit=settings.body_bytes,
-        body_memory=settings.body_memory,
-        body_seconds=settings.body_seconds,
-        request_seconds=settings.request_seconds,
-        max_parameters=settings.query_parameters,
+        limits=limits,
         guides_url=settings.guides_url,
     )
     tokens = make_tokens(settings, accounts.own_tokens if accounts else None)
@@ -102,7 +100,7 @@ def make_app(
         parts=(account_description, oauth_description) if accounts else (),
         has_replicas=replication is not None,
     )
-    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit, inbound)
+    more = _account_blueprints(settings, accounts, tokens, cursors, rate_limit, limits, inbound)
     app = create_app(
         [*inbound.blueprints, *more, health(ready), metrics(collected)],
         render_error=counting_errors(inbound.render_error, rate_limit)
@@ -144,6 +142,7 @@ def _account_blueprints(
     tokens: TokenVerifier | None,
     cursors: Cursors,
     rate_limit: RateLimiter | None,
+    limits: RequestLimits,
     inbound: Api,
 ) -> "list[Blueprint]":
     """Creates the blueprints of accounts, if they are enabled. They share parts of the API."""
@@ -161,11 +160,7 @@ def _account_blueprints(
             inbound.inclusion,
             limit=rate_limit,
             limit_anyone=limit_anyone,
-            body_limit=settings.body_bytes,
-            body_memory=inbound.body_memory,
-            body_seconds=settings.body_seconds,
-            request_seconds=settings.request_seconds,
-            max_parameters=settings.query_parameters,
+            limits=limits,
         ),
         *oauth(
             use_cases.sessions,
@@ -176,12 +171,21 @@ def _account_blueprints(
             scopes=accounts.config.role_scopes.all,
             public_url=settings.public_url,
             limit=rate_limit,
-            body_limit=settings.body_bytes,
-            body_memory=inbound.body_memory,
-            body_seconds=settings.body_seconds,
-            request_seconds=settings.request_seconds,
+            limits=limits,
         ),
     ]
+
+
+def _request_limits(settings: Settings) -> RequestLimits:
+    """Returns the limits of each request. The memory suffices for the largest body."""
+    largest = OPERATIONS_BODY_FACTOR * settings.body_bytes
+    return RequestLimits(
+        body_bytes=settings.body_bytes,
+        body_seconds=settings.body_seconds,
+        seconds=settings.request_seconds,
+        parameters=settings.query_parameters,
+        memory=BodyMemory(max(settings.body_memory, largest + 1)),
+    )
 
 
 def _open_access(settings: Settings) -> OpenAccess:

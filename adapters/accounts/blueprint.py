@@ -10,14 +10,14 @@ from adapters.accounts.access import AccountRoutes
 from adapters.accounts.links import link_routes
 from adapters.accounts.me import me_routes
 from adapters.accounts.sessions import session_routes
-from adapters.api.http import BodyPolicy, request_checks
+from adapters.api.http import request_checks
 from adapters.api.relationships import Inclusion
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import Resource
 from adapters.resources.urls import PREFIX, Urls
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import RateLimiter
-from adapters.web.request_body import BodyMemory
+from adapters.web.request_body import RequestLimits
 from application.accounts.links import Confirmation, LinkRequests
 from application.accounts.login import Login
 from application.accounts.overview import AccountOverview
@@ -51,28 +51,12 @@ def accounts(
     *,
     limit: RateLimiter | None,
     limit_anyone: RateLimiter,
-    body_limit: int,
-    body_memory: BodyMemory,
-    body_seconds: float,
-    request_seconds: float,
-    max_parameters: int,
+    limits: RequestLimits,
 ) -> Blueprint:
-    """Creates the blueprint. `users` is the declaration of users.
-
-    `body_memory` is the memory that all bodies of the process share.
-    """
+    """Creates the blueprint. `users` is the declaration of users."""
     blueprint = Blueprint("accounts", __name__, url_prefix=PREFIX)
     routes = AccountRoutes(blueprint, authenticate, limit, limit_anyone)
-    blueprint.before_request(
-        request_checks(
-            BodyPolicy(body_limit),
-            {},
-            memory=body_memory,
-            body_seconds=body_seconds,
-            request_seconds=request_seconds,
-            max_parameters=max_parameters,
-        )
-    )
+    blueprint.before_request(request_checks(limits))
     session_routes(
         routes,
         use_cases.login,

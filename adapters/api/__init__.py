@@ -37,7 +37,7 @@ from adapters.jsonapi.resource import Resource
 from adapters.resources.urls import PREFIX, Urls
 from adapters.web.bearer import Authenticate
 from adapters.web.rate_limit import RateLimiter
-from adapters.web.request_body import BodyMemory
+from adapters.web.request_body import RequestLimits
 from application.operations import Operations
 from application.ports import UnitRunner
 
@@ -51,19 +51,11 @@ class ApiConfig:
 
     - `public_url`: the start of every link; empty for links without a host.
     - `guides_url`: the URL of the documentation site; empty if there is none.
-    - `body_limit`: the maximum size of a body, in bytes.
-    - `body_seconds`: the time limit for receiving a body.
-    - `request_seconds`: the time limit for handling a request, counted from the end of its body.
-    - `max_parameters`: the maximum number of query parameters.
-    - `body_memory`: the maximum size of all bodies of a process together, in bytes.
+    - `limits`: those of each request.
     """
 
     public_url: str
-    body_limit: int
-    body_seconds: float
-    request_seconds: float
-    max_parameters: int
-    body_memory: int
+    limits: RequestLimits
     guides_url: str = ""
 
 
@@ -71,13 +63,11 @@ class ApiConfig:
 class Api:
     """The API's blueprints, and what other inbound adapters share with it.
 
-    `render_error` renders an error as a response. `body_memory` is the memory of all bodies.
-    `inclusion` loads and writes related resources.
+    `render_error` renders an error as a response. `inclusion` loads and writes related resources.
     """
 
     blueprints: list[Blueprint]
     render_error: Callable[[Exception], Response]
-    body_memory: BodyMemory
     inclusion: Inclusion
 
 
@@ -112,9 +102,6 @@ def api(
     of_relationships = [each for types in catalog.relationships.values() for each in types.values()]
     codes = error_codes(each.type for each in resources)
     render_error = error_handler(base)
-    body_memory = BodyMemory(
-        max(config.body_memory, OPERATIONS_BODY_FACTOR * config.body_limit + 1)
-    )
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     blueprint.record_once(require_request_class)
     blueprint.record_once(_register_id_converter)
@@ -124,22 +111,18 @@ def api(
         blueprint.before_request(check_origin)
     blueprint.before_request(
         request_checks(
-            BodyPolicy(config.body_limit),
+            config.limits,
             {
                 f"{PREFIX}{OPERATIONS}": BodyPolicy(
-                    OPERATIONS_BODY_FACTOR * config.body_limit, EXTENSION
+                    OPERATIONS_BODY_FACTOR * config.limits.body_bytes, EXTENSION
                 ),
                 **{
                     f"{PREFIX}{relationship_rule(each, linkage=True)}": BodyPolicy(
-                        config.body_limit, methods=WITH_LINKAGE
+                        methods=WITH_LINKAGE
                     )
                     for each in of_relationships
                 },
             },
-            memory=body_memory,
-            body_seconds=config.body_seconds,
-            request_seconds=config.request_seconds,
-            max_parameters=config.max_parameters,
         )
     )
     if has_replicas:
@@ -169,7 +152,6 @@ def api(
     return Api(
         [blueprint, openapi, docs(), errors(codes), home(base)],
         render_error,
-        body_memory,
         inclusion,
     )
 

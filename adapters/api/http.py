@@ -33,13 +33,11 @@ from adapters.jsonapi.resource import RelationshipField, Resource
 from adapters.jsonapi.resource_objects import ResourceObject, read_linkage, read_resource
 from adapters.web.flask_app import PreparedResponse
 from adapters.web.request_body import (
-    BodyMemory,
+    RequestLimits,
     begin_validation,
     end_validation,
-    read_body,
     release_body,
 )
-from application.deadlines import restart_deadline
 from application.search import Slice
 
 if TYPE_CHECKING:
@@ -59,33 +57,31 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 class BodyPolicy:
     """The rules for the bodies of a URL: the maximum size in bytes, and the required extension.
 
-    `methods` are those that require a document.
+    Without `max_bytes`, the limit of all requests applies. `methods` are those that require a
+    document.
     """
 
-    body_limit: int
+    max_bytes: int | None = None
     extension: str | None = None
     methods: frozenset[str] = WITH_DOCUMENT
 
 
+_ANY_URL: Final = BodyPolicy()
+_NO_POLICIES: Final[Mapping[str, BodyPolicy]] = MappingProxyType({})
+
+
 def request_checks(
-    default_policy: BodyPolicy,
-    policies: Mapping[str, BodyPolicy],
-    *,
-    memory: BodyMemory,
-    body_seconds: float,
-    request_seconds: float,
-    max_parameters: int,
+    limits: RequestLimits, policies: Mapping[str, BodyPolicy] = _NO_POLICIES
 ) -> Callable[[], None]:
     """Returns the check for every route: content negotiation, the body, the query's length.
 
-    `policies` are those of URL rules that differ from the default. The check reads the body within
-    `body_seconds`, and then restarts the deadline with `request_seconds`.
+    `policies` are those of URL rules that differ from the default.
     """
 
     def check_request() -> None:
         request = current_request()
         environ, rule = request.environ, request.url_rule
-        policy = policies.get(rule.rule, default_policy) if rule else default_policy
+        policy = policies.get(rule.rule, _ANY_URL) if rule else _ANY_URL
         request.profiles = accepted_profiles(environ.get("HTTP_ACCEPT"), extension=policy.extension)
         uses_body = request.method in policy.methods
         check_content_type(
@@ -96,11 +92,8 @@ def request_checks(
         )
         if uses_body:
             check_content_encoding(environ.get("HTTP_CONTENT_ENCODING"))
-            request.body = read_body(
-                environ, limit=policy.body_limit, seconds=body_seconds, memory=memory
-            )
-            restart_deadline(request_seconds)
-        parameters.check_parameter_count(environ.get("QUERY_STRING", ""), max_parameters)
+            request.body = limits.read_body(environ, max_bytes=policy.max_bytes)
+        parameters.check_parameter_count(environ.get("QUERY_STRING", ""), limits.parameters)
 
     return check_request
 

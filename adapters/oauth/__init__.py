@@ -11,7 +11,7 @@ from adapters.oauth.metadata import metadata
 from adapters.oauth.tokens import token_endpoints
 from adapters.web.bearer import bearer
 from adapters.web.rate_limit import RateLimiter
-from adapters.web.request_body import BodyMemory
+from adapters.web.request_body import RequestLimits
 from application.access import Principal, SessionClaims
 from application.accounts.sessions import SessionCommands, SessionQueries
 
@@ -26,10 +26,7 @@ def oauth(
     scopes: Collection[str],
     public_url: str,
     limit: RateLimiter | None,
-    body_limit: int,
-    body_memory: BodyMemory,
-    body_seconds: float,
-    request_seconds: float,
+    limits: RequestLimits,
 ) -> list[Blueprint]:
     """Creates the blueprints.
 
@@ -38,15 +35,9 @@ def oauth(
     - `key_set` returns the JSON Web Key Set of the public keys.
     - `scopes` are all scopes that users can have.
     - `public_url` is the start of the URLs in the metadata, and the issuer of access tokens.
-    - `limit` is the rate limit of the service.
-    - `body_limit`, `body_memory`, `body_seconds` and `request_seconds` are those of the API.
+    - `limit` is the rate limit of the service, and `limits` are those of each request.
     """
-    read_form = form_reader(
-        limit=body_limit,
-        memory=body_memory,
-        body_seconds=body_seconds,
-        request_seconds=request_seconds,
-    )
+    read_form = form_reader(limits)
     return [
         token_endpoints(commands, queries, verify, session_of, bearer(verify), read_form, limit),
         metadata(key_set, scopes, public_url),

@@ -6,13 +6,7 @@ from urllib.parse import parse_qsl
 
 from adapters.oauth.errors import INVALID_REQUEST, OAuthError
 from adapters.web.flask_app import current_request
-from adapters.web.request_body import (
-    BodyMemory,
-    begin_validation,
-    end_validation,
-    read_body,
-)
-from application.deadlines import restart_deadline
+from adapters.web.request_body import RequestLimits, begin_validation, end_validation
 
 FORM: Final = "application/x-www-form-urlencoded"
 _MAX_PARAMETERS: Final = 100
@@ -23,13 +17,10 @@ ReadForm = Callable[[], Mapping[str, str]]
 """Returns the parameters in the body of the current request. Raises OAuthError."""
 
 
-def form_reader(
-    *, limit: int, memory: BodyMemory, body_seconds: float, request_seconds: float
-) -> ReadForm:
-    """Returns a function that reads the form in a body of at most `limit` bytes.
+def form_reader(limits: RequestLimits) -> ReadForm:
+    """Returns a function that reads the form in the body of the current request.
 
-    The body must arrive within `body_seconds`. After that, the deadline of the request restarts
-    with `request_seconds`. The function raises OAuthError, and the errors of `read_body`.
+    The function raises OAuthError, and the errors of `read_body`.
     """
 
     def read_form() -> Mapping[str, str]:
@@ -41,8 +32,7 @@ def form_reader(
             raise OAuthError(INVALID_REQUEST, "Compressed request bodies are not supported.")
         if environ.get("QUERY_STRING"):
             raise OAuthError(INVALID_REQUEST, "The parameters must be in the body, not in the URL.")
-        body = read_body(environ, limit=limit, seconds=body_seconds, memory=memory)
-        restart_deadline(request_seconds)
+        body = limits.read_body(environ)
         begin_validation(environ)
         form = _parse(body.decode(errors="replace"))
         end_validation(environ)

@@ -1,13 +1,14 @@
 """Reads request bodies, and limits their length, their time to arrive and their memory."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from threading import Lock
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Final
 
 from adapters.web.progress import PROGRESS
-from application.deadlines import time_left
+from application.deadlines import restart_deadline, time_left
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -145,6 +146,34 @@ class HeldBody:
         self.memory = memory
         self.content = bytearray()
         self.validating = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """The limits of requests, which all inbound adapters share.
+
+    - `body_bytes`: the maximum size of a body.
+    - `body_seconds`: the time limit for receiving a body.
+    - `seconds`: the time limit for handling a request, counted from the end of its body.
+    - `parameters`: the maximum number of query parameters.
+    - `memory`: the memory of all bodies of the process.
+    """
+
+    body_bytes: int
+    body_seconds: float
+    seconds: float
+    parameters: int
+    memory: BodyMemory
+
+    def read_body(self, environ: "WSGIEnvironment", *, max_bytes: int | None = None) -> Body:
+        """Reads the body of a request, then restarts its deadline. Raises what `read_body` raises.
+
+        `max_bytes` is the limit of this URL, if it has one of its own.
+        """
+        limit = self.body_bytes if max_bytes is None else max_bytes
+        body = read_body(environ, limit=limit, seconds=self.body_seconds, memory=self.memory)
+        restart_deadline(self.seconds)
+        return body
 
 
 class _Arrival:

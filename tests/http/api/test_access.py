@@ -18,6 +18,7 @@ from adapters.api.request import ApiRequest
 from adapters.api.root import canonical
 from adapters.memory.store import MemoryStore
 from adapters.web.app import create_app
+from adapters.web.request_body import BodyMemory, RequestLimits
 from application.access import MissingToken, Principal
 from entrypoints.container import Container
 from entrypoints.settings import Settings
@@ -235,11 +236,9 @@ def test_the_api_accepts_another_kind_of_authentication(store: MemoryStore) -> N
     ]
     config = ApiConfig(
         public_url="",
-        body_limit=1000,
-        body_memory=10_000,
-        body_seconds=5,
-        request_seconds=8,
-        max_parameters=10,
+        limits=RequestLimits(
+            body_bytes=1000, body_seconds=5, seconds=8, parameters=10, memory=BodyMemory(10_000)
+        ),
     )
     services = container.relationship_services()
     related = ApiRelationships(services.relationships, services.queries, services.commands)

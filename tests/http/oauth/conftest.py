@@ -17,7 +17,7 @@ from adapters.api.root import canonical
 from adapters.oauth import oauth
 from adapters.web.app import create_app
 from adapters.web.rate_limit import RateLimiter
-from adapters.web.request_body import BodyMemory
+from adapters.web.request_body import BodyMemory, RequestLimits
 from adapters.web.security_headers import ResponseHeaders
 from application.access import SECRET, SESSION, InvalidToken, Principal, SessionClaims
 from application.ports import AccessClaims
@@ -128,10 +128,13 @@ def build(service: AccountService) -> Build:
             scopes=["users:read", "me"],
             public_url=public_url,
             limit=limit,
-            body_limit=body_limit,
-            body_memory=BodyMemory(2 * body_limit),
-            body_seconds=10,
-            request_seconds=10,
+            limits=RequestLimits(
+                body_bytes=body_limit,
+                body_seconds=10,
+                seconds=10,
+                parameters=10,
+                memory=BodyMemory(2 * body_limit),
+            ),
         )
         return create_app(
             blueprints,

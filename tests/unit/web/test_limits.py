@@ -17,6 +17,7 @@ from adapters.web.request_body import (
     BodyMemoryExceeded,
     BodyTooLarge,
     BodyTooSlow,
+    RequestLimits,
     begin_validation,
     can_be_discarded,
     discard,
@@ -24,7 +25,7 @@ from adapters.web.request_body import (
     read_body,
     release_body,
 )
-from application.deadlines import deadline
+from application.deadlines import deadline, time_left
 
 
 class SlowStream:
@@ -65,6 +66,25 @@ def test_rejects_a_body_over_the_limit_with_and_without_a_length() -> None:
     for declared in (11, None):
         with pytest.raises(BodyTooLarge):
             read(environ(b"12345678901", declared))
+
+
+def limits(**changed: Any) -> RequestLimits:
+    values = {"body_bytes": 10, "body_seconds": 60, "seconds": 60, "parameters": 10}
+    return RequestLimits(**{**values, "memory": BodyMemory(100), **changed})
+
+
+def test_the_time_to_handle_a_request_begins_at_the_end_of_its_body() -> None:
+    with deadline(5):
+        assert limits(seconds=60).read_body(environ(b"1234567890", 10)) == b"1234567890"
+        left = time_left()
+    assert left is not None
+    assert 5 < left <= 60
+
+
+def test_a_url_can_have_its_own_limit_of_a_body() -> None:
+    assert limits().read_body(environ(b"x" * 20, 20), max_bytes=20) == b"x" * 20
+    with pytest.raises(BodyTooLarge):
+        limits().read_body(environ(b"x" * 20, 20))
 
 
 @pytest.mark.parametrize("declared", [100, None])
