@@ -69,20 +69,17 @@ _TOO_MANY = ErrorObject(
 def error_handler(base: str) -> Callable[[Exception], Response]:
     """Returns a function that creates the response for an error.
 
-    `base` precedes the path in every URL. An unexpected error is logged, and its response has only
-    the id of the log entry.
+    `base` precedes the path in every URL.
     """
     about = f"{base}{URL}"
 
     def render_error(error: Exception) -> Response:
-        request_error = _to_request_error(error, base)
+        request_error = convert_error(error, base)
         body = error_document(request_error, about=about)
         content_type = _content_type(request_error)
         response = Response(body, request_error.status, content_type=content_type)
         response.headers["Cache-Control"] = "no-store"
         response.headers.update(request_error.headers)
-        if isinstance(error, Unauthenticated | InsufficientScope):
-            response.headers["WWW-Authenticate"] = challenge(error)
         return response
 
     return render_error
@@ -94,7 +91,12 @@ def _content_type(request_error: RequestError) -> str:
     return media_type([CURSOR_PROFILE]) if has_type and http.wants_cursor_profile() else JSONAPI
 
 
-def _to_request_error(error: Exception, base: str) -> RequestError:
+def convert_error(error: Exception, base: str) -> RequestError:
+    """Returns the errors, the status and the headers of the response, in any format.
+
+    `base` precedes the path in every URL. An unexpected error is logged, and its response has only
+    the id of the log entry.
+    """
     if isinstance(error, RequestError):
         return error
     if isinstance(error, Stale) and (failed := _failed_precondition(error)):
@@ -103,7 +105,10 @@ def _to_request_error(error: Exception, base: str) -> RequestError:
         return RequestError(*related_not_found(error, http.linkages()))
     if isinstance(error, RosterError):
         _log_reason(error)
-        return to_request_error(error, http.pointer_to)
+        request_error = to_request_error(error, http.pointer_to)
+        if isinstance(error, Unauthenticated | InsufficientScope):
+            request_error.headers["WWW-Authenticate"] = challenge(error)
+        return request_error
     if isinstance(error, OperationRefused) and (batch := current_request().batch):
         return batch.to_request_error(error)
     if isinstance(error, HTTPException):
