@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from application import access
 from application.access import Policy, Principal, ScopePolicy
 from application.entities import AnyType, Entity
-from application.search import Condition, Op, Page, Search, Slice
+from application.search import Condition, Op, Page, Search, Slice, restricted
 from domain.attributes import AttributeRules, is_same
 
 Changes = Mapping[str, Any]
@@ -162,11 +162,12 @@ class History:
     ) -> Page[Event]:
         """Returns the page of events about an entity that the search selects.
 
-        If the entity has no events, calls `must_exist`, which raises NotFound unless the entity
-        predates the audit log. Raises the errors of the policy, and Unavailable.
+        Adds the conditions of `about` if the search lacks them. The cursors of its place depend on
+        them. If the entity has no events, calls `must_exist`, which raises NotFound unless the
+        entity predates the audit log. Raises the errors of the policy, and Unavailable.
         """
         self._policy.authorize(principal, access.Action.READ, self.entity_type.name)
-        page = self._events.page(search)
+        page = self._events.page(restricted(search, self.about(subject_id)))
         if not (page.items or self._is_known(subject_id)):
             self._must_exist(subject_id)
         return page

@@ -233,6 +233,12 @@ class Groups:
     more: bool
 
 
+def restricted(search: Search, conditions: tuple[Test, ...]) -> Search:
+    """Returns the search for the rows that also match `conditions`, which it may have already."""
+    together = dict.fromkeys((*conditions, *search.conditions))
+    return replace(search, conditions=tuple(together))
+
+
 def walk(page: Callable[[Search], Page[T]], search: Search, *, size: int = 1000) -> Iterator[T]:
     """Yields all rows that the search finds, and reads `size` rows at a time.
 

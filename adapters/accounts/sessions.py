@@ -82,7 +82,7 @@ def session_routes(
         query = http.query()
         within = queries.about(user_id)
         collection_query = parameters.collection(query, SESSIONS, cursors, within=within)
-        page = queries.page(collection_query.search)
+        page = queries.page(user_id, collection_query.search)
         shown = Page(tuple(map(_shown, page.items)), page.more, page.total)
         profile = http.uses_cursor_profile(collection_query)
         body = writer.collection(shown, collection_query, query=query, profile=profile)

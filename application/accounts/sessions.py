@@ -22,7 +22,7 @@ from application.ports import (
     UnitOfWork,
     UnitRunner,
 )
-from application.search import Condition, Op, Page, Search
+from application.search import Condition, Op, Page, Search, restricted
 from domain.accounts import RefreshToken, Session
 from domain.users import User
 
@@ -273,13 +273,15 @@ class SessionQueries:
         """Returns the conditions that select the sessions of a user. Cursors depend on them."""
         return (Condition("user_id", Op.EQ, (user_id,)),)
 
-    def page(self, search: Search) -> Page[Session]:
-        """Returns the part of the list that the search selects. It must have `about`.
+    def page(self, user_id: int, search: Search) -> Page[Session]:
+        """Returns the part of the list of a user's sessions that the search selects.
 
-        Cursors do not depend on the current time, because it differs between pages.
+        Adds the conditions of `about` if the search lacks them. The cursors of its place depend on
+        them, but not on the current time, because it differs between pages.
         """
+        of_user = restricted(search, self.about(user_id))
         is_live = Condition("expiry_time", Op.GT, (self._clock(),))
-        return self._reader.sessions(replace(search, conditions=(*search.conditions, is_live)))
+        return self._reader.sessions(replace(of_user, conditions=(*of_user.conditions, is_live)))
 
     def get(self, user_id: int, session_id: str) -> Session:
         """Returns one session of a user. Raises SessionNotFound."""

@@ -224,7 +224,7 @@ def sessions(which: str, **options: Any) -> None:
         user, queries, urls = opened.find(which), opened.session_queries, opened.users.urls
 
         def page(search: Search) -> Page[SessionView]:
-            page = queries.page(search)
+            page = queries.page(user.id, search)
             shown = tuple(map(partial(SessionView.of, current_id=None), page.items))
             return Page(shown, page.more, page.total)
 

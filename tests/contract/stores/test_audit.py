@@ -44,6 +44,13 @@ def feed(directory: Directory, *, size: int = 100) -> list[tuple[int, Event]]:
     return events
 
 
+def test_a_history_is_about_one_entity_for_any_search(directory: Directory) -> None:
+    ann, bob = directory.add("ann@example.org"), directory.add("bob@example.org")
+    users = History(USER_TYPE, directory.events, directory.reader.get)
+    assert users.page(ann.id, Search()).items == history(directory, ann.id)
+    assert users.page(ann.id, Search(users.about(bob.id))).items == ()
+
+
 def test_records_each_change_of_a_user(directory: Directory) -> None:
     ann = directory.add("ann@example.org", "Ann")
     changes = UserChanges({"name": "Änne 👩‍🚀", "is_active": True, "role": "user"})

@@ -14,6 +14,7 @@ from application.accounts.errors import (
     WrongPassword,
 )
 from application.accounts.sessions import IssuedTokens, SessionCommands, SessionTokens
+from application.search import Search
 from domain.users import UserChanges
 
 
@@ -180,6 +181,17 @@ def test_users_end_their_own_sessions_only(service: AccountService) -> None:
     service.sessions.end(ann.id, session.id, ANONYMOUS)
     with pytest.raises(SessionNotFound):
         service.session_queries.get(ann.id, session.id)
+
+
+def test_a_list_of_sessions_has_those_of_one_user_for_any_search(
+    service: AccountService,
+) -> None:
+    ann, bob = service.user("ann"), service.user("bob")
+    session = service.log_in("ann").session
+    service.log_in("bob")
+    queries = service.session_queries
+    assert queries.page(ann.id, Search()).items == (session,)
+    assert queries.page(ann.id, Search(queries.about(bob.id))).items == ()
 
 
 def test_a_new_password_ends_all_sessions_except_the_current_one(service: AccountService) -> None:
