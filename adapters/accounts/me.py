@@ -9,6 +9,7 @@ from adapters.accounts.access import ME, AccountRoutes, client, session
 from adapters.accounts.documents import accepted, no_parameters, read_attributes
 from adapters.api import http
 from adapters.api.relationships import Inclusion
+from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.parameters import FieldSelection
 from adapters.jsonapi.resource import Resource
@@ -101,7 +102,7 @@ def me_routes(
     def show_account(user_id: int) -> Response:
         query = http.query()
         selection = parameters.single(query, ACCOUNTS)
-        shown_account = AccountView.of(*overview.of(user_id))
+        shown_account = AccountView.of(*overview.of(user_id, current_request().principal))
         return http.ok(of_accounts.single(shown_account, query=query, selection=selection))
 
     routes.own("GET", "/me", show_me, ME)

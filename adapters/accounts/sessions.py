@@ -82,7 +82,7 @@ def session_routes(
         query = http.query()
         within = queries.about(user_id)
         collection_query = parameters.collection(query, SESSIONS, cursors, within=within)
-        page = queries.page(user_id, collection_query.search)
+        page = queries.page(user_id, collection_query.search, current_request().principal)
         shown = Page(tuple(map(_shown, page.items)), page.more, page.total)
         profile = http.uses_cursor_profile(collection_query)
         body = writer.collection(shown, collection_query, query=query, profile=profile)
@@ -91,7 +91,7 @@ def session_routes(
     def one(user_id: int, session_id: str, writer: DocumentWriter) -> Response:
         query = http.query()
         selection = parameters.single(query, SESSIONS)
-        session = queries.get(user_id, _possible(session_id))
+        session = queries.get(user_id, _possible(session_id), current_request().principal)
         session.require_version(http.preconditions())
         body = writer.single(_shown(session), query=query, selection=selection)
         return http.ok(body, version=session.version)

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from application.access import SessionClaims
+from application.access import Action as Access
+from application.access import Policy, Principal, ScopePolicy, SessionClaims
 from application.accounts.config import AccountConfig
 from application.accounts.errors import InvalidGrant, InvalidScope, SessionNotFound
 from application.accounts.events import record
-from application.accounts.users import context_of, find
+from application.accounts.users import authorize, context_of, find
 from application.audit import Action
 from application.ports import (
     AccessClaims,
@@ -162,10 +163,18 @@ def end_sessions(work: UnitOfWork, user_id: int, sessions: Iterable[Session]) ->
 
 
 class SessionTermination:
-    """Ends sessions. Each method is one unit of work."""
+    """Ends sessions. Each method is one unit of work.
 
-    def __init__(self, run: UnitRunner) -> None:
+    Users may end their own sessions. For those of others, the methods raise the policy's errors.
+    """
+
+    def __init__(
+        self,
+        run: UnitRunner,
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+    ) -> None:
         self._run = run
+        self._policy = policy
 
     def end(
         self,
@@ -179,6 +188,7 @@ class SessionTermination:
 
         Raises SessionNotFound, and StaleVersion if its version is not in `expected`.
         """
+        authorize(self._policy, context.principal, Access.DELETE, user_id)
 
         def unit(work: UnitOfWork) -> None:
             session = work.accounts.sessions.get(session_id)
@@ -191,6 +201,7 @@ class SessionTermination:
 
     def end_all(self, user_id: int, context: Context) -> int:
         """Ends all sessions of a user, and returns their number."""
+        authorize(self._policy, context.principal, Access.DELETE, user_id)
 
         def unit(work: UnitOfWork) -> int:
             return end_sessions(work, user_id, work.accounts.sessions.of_user(user_id))
@@ -263,28 +274,40 @@ class SessionCommands(SessionTermination):
 
 
 class SessionQueries:
-    """Reads the sessions of users. Expired sessions do not exist."""
+    """Reads the sessions of users. Expired sessions do not exist.
 
-    def __init__(self, reader: AccountReader, clock: Clock) -> None:
+    Users may read their own sessions. For those of others, `page` and `get` raise the policy's
+    errors.
+    """
+
+    def __init__(
+        self,
+        reader: AccountReader,
+        clock: Clock,
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+    ) -> None:
         self._reader = reader
         self._clock = clock
+        self._policy = policy
 
     def about(self, user_id: int) -> tuple[Condition, ...]:
         """Returns the conditions that select the sessions of a user. Cursors depend on them."""
         return (Condition("user_id", Op.EQ, (user_id,)),)
 
-    def page(self, user_id: int, search: Search) -> Page[Session]:
+    def page(self, user_id: int, search: Search, principal: Principal | None) -> Page[Session]:
         """Returns the part of the list of a user's sessions that the search selects.
 
         Adds the conditions of `about` if the search lacks them. The cursors of its place depend on
         them, but not on the current time, because it differs between pages.
         """
+        authorize(self._policy, principal, Access.READ, user_id)
         of_user = restricted(search, self.about(user_id))
         is_live = Condition("expiry_time", Op.GT, (self._clock(),))
         return self._reader.sessions(replace(of_user, conditions=(*of_user.conditions, is_live)))
 
-    def get(self, user_id: int, session_id: str) -> Session:
+    def get(self, user_id: int, session_id: str, principal: Principal | None) -> Session:
         """Returns one session of a user. Raises SessionNotFound."""
+        authorize(self._policy, principal, Access.READ, user_id)
         session = self._reader.session(session_id)
         if session is None or session.user_id != user_id or not self.is_live(session):
             raise SessionNotFound

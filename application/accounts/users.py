@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Final
 
-from application.access import SESSION, Principal
+from application.access import SESSION, Action, Policy, Principal
 from application.ports import Context, UnitOfWork
 from application.users import USER_TYPE
 from domain.errors import NotFound
@@ -52,6 +52,12 @@ def principal_of(user_id: int) -> Principal:
     It has no issuer, so that it remains the same if the URL of the service changes.
     """
     return Principal(SESSION, None, f"{USER_TYPE.name}/{user_id}")
+
+
+def authorize(policy: Policy, principal: Principal | None, action: Action, user_id: int) -> None:
+    """Raises the errors of the policy, unless the principal is the session of the user."""
+    if principal is None or principal.identity != principal_of(user_id).identity:
+        policy.authorize(principal, action, USER_TYPE.name)
 
 
 def context_of(user_id: int, context: Context) -> Context:

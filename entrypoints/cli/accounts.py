@@ -196,7 +196,7 @@ def show(which: str, as_json: bool) -> None:
 
     with open_accounts() as opened, opened.one_request():
         user = opened.find(which)
-        shown = AccountView.of(*opened.overview.of(user.id))
+        shown = AccountView.of(*opened.overview.of(user.id, opened.users.principal))
     if as_json:
         output.document(account_writer(opened.users.urls).single(shown))
         return
@@ -224,7 +224,7 @@ def sessions(which: str, **options: Any) -> None:
         user, queries, urls = opened.find(which), opened.session_queries, opened.users.urls
 
         def page(search: Search) -> Page[SessionView]:
-            page = queries.page(user.id, search)
+            page = queries.page(user.id, search, opened.users.principal)
             shown = tuple(map(partial(SessionView.of, current_id=None), page.items))
             return Page(shown, page.more, page.total)
 

@@ -20,7 +20,7 @@ def test_a_login_begins_a_session_with_the_scopes_of_the_role(service: AccountSe
     assert issued.expires_in == 600
     assert service.events(user)[-1] == "logged_in"
     assert service.last_actor() == f"users/{user.id}"
-    assert service.session_queries.get(user.id, issued.session.id) == issued.session
+    assert service.session_queries.get(user.id, issued.session.id, None) == issued.session
 
 
 @pytest.mark.parametrize("spelling", ["ANN@example.org", "ann@EXAMPLE.org", "ａnn@example.org"])

@@ -104,7 +104,7 @@ def test_a_session_shows_its_last_use(service: AccountService) -> None:
     issued = service.log_in()
     service.wait(days=2)
     refresh(service, issued.refresh_token)
-    found = service.session_queries.get(user.id, issued.session.id)
+    found = service.session_queries.get(user.id, issued.session.id, None)
     assert (found.creation_time, found.use_time) == (issued.session.use_time, service.now)
 
 
@@ -180,7 +180,7 @@ def test_users_end_their_own_sessions_only(service: AccountService) -> None:
         service.sessions.end(bob.id, session.id, ANONYMOUS)
     service.sessions.end(ann.id, session.id, ANONYMOUS)
     with pytest.raises(SessionNotFound):
-        service.session_queries.get(ann.id, session.id)
+        service.session_queries.get(ann.id, session.id, None)
 
 
 def test_a_list_of_sessions_has_those_of_one_user_for_any_search(
@@ -190,8 +190,8 @@ def test_a_list_of_sessions_has_those_of_one_user_for_any_search(
     session = service.log_in("ann").session
     service.log_in("bob")
     queries = service.session_queries
-    assert queries.page(ann.id, Search()).items == (session,)
-    assert queries.page(ann.id, Search(queries.about(bob.id))).items == ()
+    assert queries.page(ann.id, Search(), None).items == (session,)
+    assert queries.page(ann.id, Search(queries.about(bob.id)), None).items == ()
 
 
 def test_a_new_password_ends_all_sessions_except_the_current_one(service: AccountService) -> None:
