@@ -42,7 +42,6 @@ T = TypeVar("T")
 # An import spent a tenth of its time on searching its records for reference cycles, which they
 # hardly have.
 _NEW_OBJECTS = 100_000
-_MAX_QUOTED = 250
 _MAX_LISTED = 20
 
 
@@ -120,13 +119,15 @@ class Services:
     def _all_found(
         self, texts: Iterable[str], find: Callable[[str], tuple[int, T]]
     ) -> dict[int, T]:
+        from adapters.resources.lookup import MAX_QUOTED
+
         values: dict[int, T] = {}
         missing: list[str] = []
         for text in texts:
             try:
                 entity_id, value = find(text)
             except NotFound as error:
-                missing.append(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
+                missing.append(text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…")
                 last_error = error
             else:
                 values[entity_id] = value
@@ -148,23 +149,9 @@ class Services:
 
         A text that consists of digits is an id. Raises NotFound if there is no such entity.
         """
-        from application.references import is_number
-        from application.search import Condition, Op, Search
-        from domain.text import storable
+        from adapters.resources.lookup import find
 
-        if key := self.declaration.id.parse(text):
-            return self.queries.get(key, self.principal)
-        if len(text) > _MAX_QUOTED:
-            raise self.type.not_found(f"{text[:_MAX_QUOTED]}…")
-        if is_number(text) or storable(text):  # bytes that are not UTF-8 became lone surrogates
-            raise self.type.not_found(text)
-        for unique in self.type.unique[:1]:
-            folded = self.declaration.declared[unique.attribute].field.folded
-            attribute = unique.attribute if folded else unique.search_attribute
-            same = Condition(attribute, Op.EQ, (unique.key_of(text),), folded)
-            for entity in self.queries.page(Search((same,)), self.principal).items:
-                return entity
-        raise self.type.not_found(text)
+        return find(self.declaration, self.queries, text, self.principal)
 
 
 def _any_of(texts: list[str]) -> str:

@@ -1,0 +1,36 @@
+"""Finds an entity by the text with which a person refers to it."""
+
+from typing import Any, Final
+
+from adapters.jsonapi.resource import Resource
+from application.access import Principal
+from application.queries import Queries
+from application.references import is_number
+from application.search import Condition, Op, Search
+from domain.text import storable
+
+MAX_QUOTED: Final = 250
+"""The number of characters of a text that an error quotes."""
+
+
+def find(
+    declaration: Resource, queries: Queries[Any, Any], text: str, principal: Principal | None
+) -> Any:
+    """Returns the entity with this id, or with this value of its unique attribute.
+
+    A text that consists of digits is an id. Raises NotFound if there is no such entity.
+    """
+    entity_type = queries.entity_type
+    if key := declaration.id.parse(text):
+        return queries.get(key, principal)
+    if len(text) > MAX_QUOTED:
+        raise entity_type.not_found(f"{text[:MAX_QUOTED]}…")
+    if is_number(text) or storable(text):  # bytes that are not UTF-8 became lone surrogates
+        raise entity_type.not_found(text)
+    for unique in entity_type.unique[:1]:
+        folded = declaration.declared[unique.attribute].field.folded
+        attribute = unique.attribute if folded else unique.search_attribute
+        same = Condition(attribute, Op.EQ, (unique.key_of(text),), folded)
+        for entity in queries.page(Search((same,)), principal).items:
+            return entity
+    raise entity_type.not_found(text)
