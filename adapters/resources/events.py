@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from marshmallow_jsonapi import Schema
 
-from adapters.jsonapi.kinds import Boolean, Id, Integer, Json, Text, Timestamp
+from adapters.jsonapi.kinds import Boolean, Id, Integer, Json, Text, Timestamp, write_timestamp
 from adapters.jsonapi.resource import Resource
-from application.audit import Action
+from application.audit import Action, Event
 from domain.errors import Problem
 
 _ACTIONS: Final = [each.value for each in Action if each is not Action.IMPORTED]
@@ -114,3 +114,12 @@ class EventSchema(Schema):
 
 
 EVENTS: Final = Resource.of(EventSchema)
+
+
+def entry(position: int, event: Event) -> dict[str, Any]:
+    """Returns the JSON form of an event of any resource, with its position in the audit log."""
+    fields = event._asdict()
+    fields["time"] = write_timestamp(event.time)
+    for key in ("id", "subject_id"):
+        fields[key] = fields[key] and str(fields[key])
+    return {"position": position, **fields}

@@ -90,14 +90,6 @@ def events(entries: "Iterable[tuple[int, Event]]") -> None:
     """Prints events with their positions, one JSON object per line."""
     import orjson
 
-    from adapters.jsonapi.kinds import write_timestamp
+    from adapters.resources.events import entry
 
-    def lines() -> Iterator[bytes]:
-        for position, event in entries:
-            fields = event._asdict()
-            fields["time"] = write_timestamp(event.time)
-            for key in ("id", "subject_id"):
-                fields[key] = fields[key] and str(fields[key])
-            yield orjson.dumps({"position": position, **fields}) + b"\n"
-
-    _write(lines())
+    _write(orjson.dumps(entry(*each)) + b"\n" for each in entries)
