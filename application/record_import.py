@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from application import access
@@ -48,6 +49,7 @@ class Record(NamedTuple):
     the record in an array, from 1, or 0 if there is no array. All items can be on one line.
     `source` is the original record; only the reader of the stream interprets it. `problem` is the
     reason why the record cannot be read, if any. `extra` is the value of the ExtraColumn.
+    `problems` are those of attributes that the reader of the stream left out.
     """
 
     line: int
@@ -56,6 +58,7 @@ class Record(NamedTuple):
     problem: Problem | None = None
     item: int = 0
     extra: Any = None
+    problems: Mapping[str, Problem] = MappingProxyType({})
 
 
 class ExtraColumn(Protocol):
@@ -479,10 +482,22 @@ def _valid(
             result.reject(record, RecordError(None, problem.code, problem.detail))
             continue
         try:
-            valid.append((record, parse(record.attributes)))
+            parsed = parse(record.attributes)
         except Invalid as error:
-            result.reject(record, *map(_error, error.violations[:MAX_ERRORS]))
+            result.reject(record, *_errors(record, error.violations))
+            continue
+        if record.problems:
+            result.reject(record, *_errors(record))
+        else:
+            valid.append((record, parsed))
     return valid
+
+
+def _errors(record: Record, violations: Iterable[Violation] = ()) -> list[RecordError]:
+    """Returns the errors of a record: those that its reader found, then the others."""
+    found = [Violation(name, problem) for name, problem in record.problems.items()]
+    found += (each for each in violations if each.attribute not in record.problems)
+    return [*map(_error, found[:MAX_ERRORS])]
 
 
 def _error(violation: Violation) -> RecordError:

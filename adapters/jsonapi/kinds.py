@@ -174,6 +174,14 @@ class Kind(fields.Field[Any]):
         except ValidationError as error:
             return problem_of(error)
 
+    def text_to_json(self, text: str) -> Any:
+        """Returns the JSON form of a text that a person entered.
+
+        If the text is invalid, returns a value that `deserialize` rejects: usually the text itself.
+        """
+        value = self.from_text(text)
+        return text if isinstance(value, Problem) else self.to_json(value)
+
     def bound_from_text(self, text: str) -> Any:
         """Does the same as `from_text` for a value to which a filter compares (lt, le, gt, ge)."""
         return self.from_text(text)
@@ -664,6 +672,13 @@ _INVALID_UUID: Final = Problem("invalid_format", Uuid.wrong_type)
 _UUID: Final = re.compile(Uuid.text_pattern or "")
 
 
+class _NotJson:
+    """Stands for a text that is not JSON. The text itself would be a valid value."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+
 class Json(Kind):
     """Any JSON value except null. Lists cannot be sorted or filtered by it."""
 
@@ -679,7 +694,8 @@ class Json(Kind):
         try:
             text = orjson.dumps(value)
         except orjson.JSONEncodeError:
-            raise _error(_INVALID_JSON) from None
+            is_text = isinstance(value, _NotJson)
+            raise _error(value.problem if is_text else _INVALID_JSON) from None
         if _JSON_NUL.search(text):
             raise _error(_CONTAINS_NUL)
         return value
@@ -692,6 +708,10 @@ class Json(Kind):
         if value is None:
             return Problem("wrong_type", self.wrong_type)
         return super().from_text(value)
+
+    def text_to_json(self, text: str) -> Any:
+        value = self.from_text(text)
+        return _NotJson(value) if isinstance(value, Problem) else value
 
     def to_text(self, value: Any) -> str:
         return "" if value is None else orjson.dumps(value).decode()

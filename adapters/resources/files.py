@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final, Protocol
 
 from marshmallow import ValidationError
 
-from adapters.jsonapi.kinds import Boolean, Date, Decimal, Email, Integer, Kind, Timestamp
+from adapters.jsonapi.kinds import Boolean, Date, Decimal, Email, Integer, Json, Kind, Timestamp
 from adapters.jsonapi.resource import Resource
 from adapters.tabular import csv, delimiters, jsonl, spreadsheets
 from adapters.tabular.lines import NotUtf8, Row
@@ -181,6 +181,9 @@ class CsvRecords(Records):
             if (parse := _cell_parser(resource.settable[name].field, self._reader.delimiter))
         ]
         parsed_names = {name for name, *_ in self._parsers}
+        self._json_names = [
+            name for name in self._names if isinstance(resource.settable[name].field, Json)
+        ]
         self._text_names = [name for name in self._names if name not in parsed_names]
         self._error_column_indexes = {
             index for index, name in enumerate(columns) if name in ERROR_COLUMNS
@@ -203,6 +206,8 @@ class CsvRecords(Records):
                 continue
             elif len(cells) != width or width > _MAX_CELLS or self._unnamed_indexes:
                 yield self._unusual_record(row.line, cells)
+            elif self._json_names:
+                yield self._record(row.line, cells, cells)
             else:
                 yield Record(row.line, self._attributes(cells), cells)
 
@@ -217,7 +222,14 @@ class CsvRecords(Records):
             if _normalize(cells[index]):
                 problem = self._unnamed_column_problem(cells, index)
                 return Record(line, {}, self._source(cells), problem)
-        return Record(line, self._attributes(cells), self._source(cells))
+        return self._record(line, cells, self._source(cells))
+
+    def _record(self, line: int, cells: csv.Cells, source: csv.Cells | str) -> Record:
+        attributes = self._attributes(cells)
+        values = [(name, attributes.get(name)) for name in self._json_names]
+        problems = {name: value for name, value in values if isinstance(value, Problem)}
+        valid = {name: value for name, value in attributes.items() if name not in problems}
+        return Record(line, valid, source, problems=problems)
 
     def _source(self, cells: csv.Cells) -> csv.Cells | str:
         """Returns the cells, or their text if they are many: text takes a tenth of the memory."""
@@ -227,7 +239,10 @@ class CsvRecords(Records):
         return line.decode().removesuffix("\n")
 
     def _attributes(self, cells: csv.Cells) -> dict[str, object]:
-        """Returns the attributes of a row. Invalid values remain text; the domain rejects them."""
+        """Returns the attributes of a row. Invalid values remain text; the domain rejects them.
+
+        A cell that is not JSON becomes its problem, because its text would be a JSON value itself.
+        """
         if self._reader.protected:
             cells = tuple(map(spreadsheets.unprotect, cells))
         attributes: dict[str, object] = dict(zip(self._names, self._get_cells(cells), strict=True))
@@ -235,7 +250,7 @@ class CsvRecords(Records):
             value = parse(cells[index])
             if value is _ABSENT:
                 del attributes[name]
-            elif value.__class__ is not Problem:
+            elif value.__class__ is not Problem or name in self._json_names:
                 attributes[name] = value
         if "" in cells:
             for name in self._text_names:

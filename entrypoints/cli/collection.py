@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from domain.english import with_article
-from domain.errors import Problem
 from entrypoints.cli import changes, counts, lists, transfer
 from entrypoints.cli.actor import actor_option, check_subjects
 from entrypoints.cli.changes import Choice
@@ -25,7 +24,6 @@ from entrypoints.cli.relationships import (
 from entrypoints.cli.services import connect, open_services
 
 if TYPE_CHECKING:
-    from adapters.jsonapi.kinds import Kind
     from adapters.jsonapi.resource import Attribute, Resource
     from entrypoints.cli.services import Services
     from entrypoints.resources import RegisteredResource
@@ -339,7 +337,12 @@ class _Commands:
             name = option.removeprefix(_NULL)
             if value is None or name not in settable:  # the option is absent, or a reference's
                 continue
-            attributes[name] = None if name != option else _to_json(settable[name].field, value)
+            if name != option:
+                attributes[name] = None
+            elif isinstance(value, str):
+                attributes[name] = settable[name].field.text_to_json(value)
+            else:
+                attributes[name] = value
         return attributes
 
     def _references(self, services: "Services", options: dict[str, Any]) -> dict[str, int | None]:
@@ -357,17 +360,6 @@ class _Commands:
 
 _NULL: Final = "null__"
 """Precedes the name of an attribute in the name of the option that sets it to null."""
-
-
-def _to_json(field: "Kind", value: Any) -> Any:
-    """Converts the value of an option to its JSON form.
-
-    Returns an invalid text unchanged: the declaration reports it.
-    """
-    if not isinstance(value, str):
-        return value
-    parsed = field.from_text(value)
-    return value if isinstance(parsed, Problem) else field.to_json(parsed)
 
 
 def _declaration_of_events() -> "Resource":
