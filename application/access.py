@@ -69,7 +69,9 @@ class SubjectRequired(RosterError):
     code = "subject_required"
 
     def __init__(self) -> None:
-        super().__init__("A token without `sub` and `client_id` can read but not change anything.")
+        super().__init__(
+            "The token has neither `sub` nor `client_id`, so it can read but not change anything."
+        )
 
 
 class Action(Enum):

@@ -12,8 +12,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
 
-from application import access
-from application.access import Policy, Principal, ScopePolicy
+from application.access import Action, Policy, Principal, ScopePolicy
 from application.entities import AnyType, Entity
 from application.search import Condition, Op, Page, Search, Slice, restricted
 from domain.attributes import AttributeRules, is_same
@@ -36,7 +35,7 @@ _SEPARATORS: Final = re.compile(r"[\s|:;,=/<>()\[\]\"']+")
 """The characters that can surround an email in the subject of a token."""
 
 
-class Action(StrEnum):
+class EventAction(StrEnum):
     """The action that an event records."""
 
     CREATED = "created"
@@ -166,7 +165,7 @@ class History:
         them. If the entity has no events, calls `must_exist`, which raises NotFound unless the
         entity predates the audit log. Raises the errors of the policy, and Unavailable.
         """
-        self._policy.authorize(principal, access.Action.READ, self.entity_type.name)
+        self._policy.authorize(principal, Action.READ, self.entity_type.name)
         page = self._events.page(restricted(search, self.about(subject_id)))
         if not (page.items or self._is_known(subject_id)):
             self._must_exist(subject_id)
@@ -197,14 +196,21 @@ class AuditLog:
         nothing.
         """
         if before is None and after is not None:
-            self._record(Action.CREATED, entity_type, after.id, after.version, before, after)
+            self._record(EventAction.CREATED, entity_type, after.id, after.version, before, after)
         elif before is not None and after is None:
-            self._record(Action.DELETED, entity_type, before.id, before.version + 1, before, after)
+            self._record(
+                EventAction.DELETED, entity_type, before.id, before.version + 1, before, after
+            )
         elif before is not None and after is not None and before != after:
-            self._record(Action.CHANGED, entity_type, after.id, after.version, before, after)
+            self._record(EventAction.CHANGED, entity_type, after.id, after.version, before, after)
 
     def _record(
-        self, action: Action, entity_type: AnyType, subject_id: int, version: int, *states: object
+        self,
+        action: EventAction,
+        entity_type: AnyType,
+        subject_id: int,
+        version: int,
+        *states: object,
     ) -> None:
         changes = _differences(entity_type.rules, *states)
         self.add(NewEvent(action.value, entity_type.name, subject_id, version, changes))
@@ -223,13 +229,15 @@ class AuditLog:
         ids = {name: [*map(str, sorted(each))] for name, each in lists.items()}
         if changed := {name: each for name, each in ids.items() if each}:
             changes = {relationship: changed}
-            self.add(NewEvent(Action.RELATED.value, entity_type.name, entity_id, None, changes))
+            self.add(
+                NewEvent(EventAction.RELATED.value, entity_type.name, entity_id, None, changes)
+            )
 
     def record_new_links(
         self, entity_type: AnyType, relationship: str, added: Mapping[int, Sequence[str]]
     ) -> None:
         """Records that pairs of many entities were added: the related ids by entity, ascending."""
-        action, name = Action.RELATED.value, entity_type.name
+        action, name = EventAction.RELATED.value, entity_type.name
         self._pending += [
             NewEvent(action, name, entity_id, None, {relationship: {"added": ids}})
             for entity_id, ids in added.items()
@@ -263,7 +271,7 @@ class AuditLog:
             return False
         # The person may have requested the erasure, so the event must exist before actors are
         # erased.
-        self.add(NewEvent(Action.ERASED.value, entity_type.name, subject_id, None, {}))
+        self.add(NewEvent(EventAction.ERASED.value, entity_type.name, subject_id, None, {}))
         self.flush()
         self._events.erase_request_ids(entity_type.name, subject_id)
         self._erase_actors(entity_type, values)

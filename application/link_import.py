@@ -10,8 +10,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from application.access import Action, Policy, ScopePolicy
-from application.audit import Action as AuditAction
-from application.audit import NewEvent
+from application.audit import EventAction, NewEvent
 from application.deadlines import restart_deadline
 from application.entities import AnyType
 from application.ports import Begin, Context, UnitOfWork
@@ -107,7 +106,7 @@ class LinkImport:
             if options.dry_run:
                 raise _DryRun
             if summary.created:
-                action, name = AuditAction.IMPORTED.value, self._association.name
+                action, name = EventAction.IMPORTED.value, self._association.name
                 work.audit.add(NewEvent(action, name, None, None, asdict(summary)))
         return summary
 

@@ -11,9 +11,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from application import access
-from application.access import Policy, ScopePolicy
-from application.audit import Action, NewEvent
+from application.access import Action, Policy, ScopePolicy
+from application.audit import EventAction, NewEvent
 from application.deadlines import restart_deadline
 from application.entities import E, EntityType, N, UniqueKey
 from application.ports import Begin, ConcurrentUpdate, Context, Repository, UnitOfWork
@@ -167,11 +166,11 @@ class ImportOptions:
     dry_run: bool = False
 
     @property
-    def actions(self) -> tuple[access.Action, ...]:
+    def actions(self) -> tuple[Action, ...]:
         """The actions that the principal must be allowed to take."""
         if self.update_only:
-            return (access.Action.CHANGE,)
-        return (access.Action.CREATE, access.Action.CHANGE)[: 1 + self.update]
+            return (Action.CHANGE,)
+        return (Action.CREATE, Action.CHANGE)[: 1 + self.update]
 
 
 class Import(Generic[N, E]):
@@ -211,7 +210,7 @@ class Import(Generic[N, E]):
         """
         for action in options.actions:
             self._policy.authorize(context.principal, action, self._type.name)
-        updating = access.Action.CHANGE in options.actions
+        updating = Action.CHANGE in options.actions
         summary = ImportSummary()
         with suppress(_DryRun), self._begin(context, for_update=updating) as work:
             restart_deadline(MAX_SECONDS)
@@ -230,7 +229,7 @@ class Import(Generic[N, E]):
             if options.dry_run:
                 raise _DryRun
             work.audit.add(
-                NewEvent(Action.IMPORTED.value, self._type.name, None, None, asdict(summary))
+                NewEvent(EventAction.IMPORTED.value, self._type.name, None, None, asdict(summary))
             )
         return summary
 

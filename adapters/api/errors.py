@@ -52,7 +52,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "insufficient_scope": ("403", "The token lacks the scopes that WWW-Authenticate names."),
     "subject_required": (
         "403",
-        "A token that names neither `sub` nor `client_id` can read but not change anything.",
+        "A token with neither `sub` nor `client_id` can read but not change anything.",
     ),
     "foreign_origin": (
         "403",

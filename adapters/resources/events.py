@@ -7,10 +7,10 @@ from marshmallow_jsonapi import Schema
 
 from adapters.jsonapi.kinds import Boolean, Id, Integer, Json, Text, Timestamp, write_timestamp
 from adapters.jsonapi.resource import Resource
-from application.audit import Action, Event
+from application.audit import Event, EventAction
 from domain.errors import Problem
 
-_ACTIONS: Final = [each.value for each in Action if each is not Action.IMPORTED]
+_ACTIONS: Final = [each.value for each in EventAction if each is not EventAction.IMPORTED]
 
 
 def _action(value: object) -> Problem | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from application.accounts.events import record
-from application.audit import Action
+from application.audit import EventAction
 from application.ports import UnitOfWork, UnsupportedHash
 from application.record_import import ExtraColumn
 from domain.errors import Invalid, Problem, Violation
@@ -46,4 +46,4 @@ class ImportedHashes(ExtraColumn):
             account = accounts.get(user_id)
             if account.password_hash is None:
                 accounts.save(account._replace(password_hash=password_hash, password_time=work.now))
-                record(work, user_id, Action.PASSWORD_SET)
+                record(work, user_id, EventAction.PASSWORD_SET)

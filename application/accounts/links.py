@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from application.access import Action as Access
-from application.access import Policy, ScopePolicy
+from application.access import Action, Policy, ScopePolicy
 from application.accounts.config import AccountConfig
 from application.accounts.errors import LinkInvalid, SignupClosed
 from application.accounts.events import record
@@ -26,7 +25,7 @@ from application.accounts.passwords import (
 )
 from application.accounts.sessions import Client, digest
 from application.accounts.users import context_of, existing, find, find_by_email
-from application.audit import Action
+from application.audit import EventAction
 from application.ports import (
     Context,
     PasswordHasher,
@@ -132,13 +131,13 @@ class LinkRequests:
 
         Raises UserNotFound and the policy's errors.
         """
-        self._policy.authorize(context.principal, Access.CREATE, USER_TYPE.name)
+        self._policy.authorize(context.principal, Action.CREATE, USER_TYPE.name)
 
         def unit(work: UnitOfWork) -> None:
             for user_id in user_ids:
                 user = existing(work, user_id)
                 notify(work, Template.INVITATION, user)
-                record(work, user_id, Action.INVITED)
+                record(work, user_id, EventAction.INVITED)
 
         self._run(context, unit, for_update=True)
 
@@ -161,14 +160,14 @@ class LinkRequests:
                     expiry,
                 )
             )
-            record(work, user.id, Action.INVITED)
+            record(work, user.id, EventAction.INVITED)
 
         self._run(context, unit, for_update=True)
         return token
 
     def withdraw(self, user_id: int, context: Context) -> None:
         """Invalidates the open links of a user. Raises UserNotFound and the policy's errors."""
-        self._policy.authorize(context.principal, Access.CREATE, USER_TYPE.name)
+        self._policy.authorize(context.principal, Action.CREATE, USER_TYPE.name)
 
         def unit(work: UnitOfWork) -> None:
             existing(work, user_id)

@@ -8,7 +8,7 @@ from application.accounts.events import record
 from application.accounts.guessing import KNOWN_FOR, Attempt, GuessingLimits
 from application.accounts.sessions import Client, IssuedTokens, SessionTokens
 from application.accounts.users import context_of, find_by_email, login_key
-from application.audit import Action
+from application.audit import EventAction
 from application.ports import (
     Busy,
     ConcurrentUpdate,
@@ -149,7 +149,7 @@ class Login:
             user = find_by_email(work, email)
             self._check(work, user, attempt, lock=True)
             if self._limits.count_failure(work, attempt) and user:
-                record(work, user.id, Action.LOCKED_OUT)
+                record(work, user.id, EventAction.LOCKED_OUT)
 
         self._run(context, count)
         raise InvalidCredentials

@@ -11,7 +11,7 @@ from application.accounts.guessing import KNOWN_FOR, Attempt, GuessingLimits, fo
 from application.accounts.notices import notify
 from application.accounts.sessions import Client, end_sessions
 from application.accounts.users import existing, find_by_email
-from application.audit import Action
+from application.audit import EventAction
 from application.ports import (
     ConcurrentUpdate,
     Context,
@@ -67,7 +67,7 @@ def set_password(work: UnitOfWork, user: User, password_hash: str) -> None:
     accounts = work.accounts.accounts
     account = accounts.get(user.id)
     accounts.save(account._replace(password_hash=password_hash, password_time=work.now))
-    record(work, user.id, Action.PASSWORD_SET)
+    record(work, user.id, EventAction.PASSWORD_SET)
     end_sessions(work, user.id, work.accounts.sessions.of_user(user.id))
     invalidate_links(work, user.id)
     forget_address(work, user.email_key)
@@ -110,7 +110,7 @@ class OwnPassword:
         def count(work: UnitOfWork) -> None:
             self._check(work, user_id, attempt, lock=True)
             if self._limits.count_failure(work, attempt):
-                record(work, user_id, Action.LOCKED_OUT)
+                record(work, user_id, EventAction.LOCKED_OUT)
 
         self._run(context, count)
         raise WrongPassword(attribute)
@@ -185,7 +185,7 @@ class PasswordCommands:
             accounts = work.accounts.accounts
             account = accounts.get(user_id)
             accounts.save(account._replace(password_hash=new_hash, password_time=work.now))
-            record(work, user_id, Action.PASSWORD_CHANGED)
+            record(work, user_id, EventAction.PASSWORD_CHANGED)
             sessions = work.accounts.sessions.of_user(user_id)
             end_sessions(work, user_id, [each for each in sessions if each.id != session_id])
             invalidate_links(work, user_id)

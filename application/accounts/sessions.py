@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from application.access import Action as Access
-from application.access import Policy, Principal, ScopePolicy, SessionClaims
+from application.access import Action, Policy, Principal, ScopePolicy, SessionClaims
 from application.accounts.config import AccountConfig
 from application.accounts.errors import InvalidGrant, InvalidScope, SessionNotFound
 from application.accounts.events import record
 from application.accounts.users import authorize, context_of, find
-from application.audit import Action
+from application.audit import EventAction
 from application.ports import (
     AccessClaims,
     AccountReader,
@@ -82,7 +81,7 @@ class SessionTokens:
             _shortened(client.user_agent),
         )
         sessions.add(session)
-        record(work, user.id, Action.LOGGED_IN)
+        record(work, user.id, EventAction.LOGGED_IN)
         return self._issue(work, session, user)
 
     def has_ended(self, session: Session, now: datetime) -> bool:
@@ -158,7 +157,7 @@ def end_sessions(work: UnitOfWork, user_id: int, sessions: Iterable[Session]) ->
     ids = [each.id for each in sessions]
     if ids:
         work.accounts.sessions.end(ids, at=work.now)
-        record(work, user_id, *(Action.SESSION_ENDED for _ in ids))
+        record(work, user_id, *(EventAction.SESSION_ENDED for _ in ids))
     return len(ids)
 
 
@@ -188,7 +187,7 @@ class SessionTermination:
 
         Raises SessionNotFound, and StaleVersion if its version is not in `expected`.
         """
-        authorize(self._policy, context.principal, Access.DELETE, user_id)
+        authorize(self._policy, context.principal, Action.DELETE, user_id)
 
         def unit(work: UnitOfWork) -> None:
             session = work.accounts.sessions.get(session_id)
@@ -201,7 +200,7 @@ class SessionTermination:
 
     def end_all(self, user_id: int, context: Context) -> int:
         """Ends all sessions of a user, and returns their number."""
-        authorize(self._policy, context.principal, Access.DELETE, user_id)
+        authorize(self._policy, context.principal, Action.DELETE, user_id)
 
         def unit(work: UnitOfWork) -> int:
             return end_sessions(work, user_id, work.accounts.sessions.of_user(user_id))
@@ -246,7 +245,7 @@ class SessionCommands(SessionTermination):
             if token.use_time is None:
                 sessions.use_token(token_digest, at=work.now)
             elif work.now > token.use_time + self._config.refresh_grace:
-                record(work, user.id, Action.TOKEN_REUSED)
+                record(work, user.id, EventAction.TOKEN_REUSED)
                 end_sessions(work, user.id, [session])
                 return None
             return self._tokens.refresh(work, session, user, client, scopes)
@@ -300,14 +299,14 @@ class SessionQueries:
         Adds the conditions of `about` if the search lacks them. The cursors of its place depend on
         them, but not on the current time, because it differs between pages.
         """
-        authorize(self._policy, principal, Access.READ, user_id)
+        authorize(self._policy, principal, Action.READ, user_id)
         of_user = restricted(search, self.about(user_id))
         is_live = Condition("expiry_time", Op.GT, (self._clock(),))
         return self._reader.sessions(replace(of_user, conditions=(*of_user.conditions, is_live)))
 
     def get(self, user_id: int, session_id: str, principal: Principal | None) -> Session:
         """Returns one session of a user. Raises SessionNotFound."""
-        authorize(self._policy, principal, Access.READ, user_id)
+        authorize(self._policy, principal, Action.READ, user_id)
         session = self._reader.session(session_id)
         if session is None or session.user_id != user_id or not self.is_live(session):
             raise SessionNotFound
