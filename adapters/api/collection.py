@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 from adapters.api import http
 from adapters.api.authorization import ERASE_HISTORY
 from adapters.api.idempotency import RespondOnce
-from adapters.api.relationships import Inclusion, subjects
+from adapters.api.relationships import Inclusion, resource_rule, subjects
 from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
@@ -174,8 +174,7 @@ def collection(
         )
         return http.ok(body, profile=profile)
 
-    # Metrics and the log show the rule, so its variable is named after the resource.
-    item = f"/{name}/<key:{entity_type.not_found.noun}_id>"
+    item = resource_rule(entity_type)
     for method, rule, endpoint, view in (
         ("GET", item, f"show_{name}", show_resource),
         ("PATCH", item, f"change_{name}", change_resource),

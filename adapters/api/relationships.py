@@ -141,9 +141,17 @@ _Views = Iterable[tuple[str, bool, str, View]]
 
 def relationship_rule(relationship: Relationship, *, linkage: bool) -> str:
     """Returns the rule of the URLs of a relationship, or of the related resources."""
-    source = relationship.source
     within = f"{LINKAGE}/" if linkage else ""
-    return f"/{source.name}/<key:{source.not_found.noun}_id>/{within}{relationship.name}"
+    return f"{resource_rule(relationship.source)}/{within}{relationship.name}"
+
+
+def resource_rule(entity_type: AnyType) -> str:
+    """Returns the rule of the URLs of the resources of a type.
+
+    Metrics and the log show the rule, so its variable is named after the resource.
+    """
+    noun = entity_type.not_found.noun.replace(" ", "_")
+    return f"/{entity_type.name}/<key:{noun}_id>"
 
 
 def _by_position(view: View) -> Callable[..., Response]:

@@ -7,6 +7,8 @@ import pytest
 from api_client import ApiClient
 from click.testing import CliRunner, Result
 from contract.books.resource import BOOK_RESOURCE
+from contract.books.sources import SOURCE_RESOURCES
+from contract.books.table import METADATA
 from dependency_injector import providers
 
 from adapters.sql import schema
@@ -16,7 +18,7 @@ from entrypoints.resources import RESOURCES
 from entrypoints.settings import Settings
 
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
-ALL = (*RESOURCES, BOOK_RESOURCE)
+ALL = (*RESOURCES, BOOK_RESOURCE, *SOURCE_RESOURCES)
 JSONAPI = "application/vnd.api+json"
 
 Send = Callable[..., Any]
@@ -38,7 +40,7 @@ def urls(
                 urls[kind] = request.getfixturevalue(kind).new_database()
             engine = container_of(urls[kind]).engine()
             schema.upgrade(engine)
-            BOOK_RESOURCE.table.table.create(engine)
+            METADATA.create_all(engine)
             engine.dispose()
         return urls[kind]
 
@@ -52,8 +54,9 @@ def container_of(url: str) -> Container:
 def empty(container: Container) -> None:
     with container.engine().connect() as connection:
         quote = connection.dialect.identifier_preparer.quote
+        connection.exec_driver_sql("UPDATE notes SET about = NULL")
         for table in (
-            "books",
+            *(each.name for each in reversed(METADATA.sorted_tables)),
             "memberships",
             "groups",
             "users",

@@ -1,4 +1,4 @@
-"""The table of books. Its MetaData is its own: no migration of Roster creates it."""
+"""The table of books. The MetaData is that of the tests: no migration of Roster creates it."""
 
 from typing import Final
 
@@ -16,14 +16,15 @@ from sqlalchemy import (
 )
 
 from adapters.sql.columns import BigIntId, FixedDecimal, Json, Timestamp, Uuid, text
-from adapters.sql.metadata import METADATA
+from adapters.sql.metadata import METADATA as ROSTER_METADATA
 from adapters.sql.repository import Derived, EntityTable
 from adapters.sql.searchable import Searchable
 from domain.text import fold
 
+METADATA: Final = MetaData(naming_convention=ROSTER_METADATA.naming_convention)
 TABLE: Final = Table(
     "books",
-    MetaData(naming_convention=METADATA.naming_convention),
+    METADATA,
     Column("id", BigIntId, Identity(always=False), primary_key=True),
     Column("title", text(250), nullable=False),
     Column("title_key", text(), nullable=False),

@@ -269,7 +269,8 @@ def test_a_secret_attribute_can_be_set_and_is_never_returned(
 
 
 def test_the_api_describes_all_resources(send: Any, client: Any) -> None:
-    collections = {each: f"/api/v1/{each}" for each in ("users", "groups", "books")}
+    names = ("users", "groups", "books", "sources", "notes")
+    collections = {each: f"/api/v1/{each}" for each in names}
     assert send("GET", "").json["meta"]["collections"] == collections
     assert 'id="isbn_taken"' in client.get("/docs/errors").text
     paths = client.get("/openapi.json").json["paths"]
