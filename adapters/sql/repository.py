@@ -27,6 +27,9 @@ from application.search import Groups, Page, Search, tuple_getter
 from domain.attributes import is_same
 
 _MAX_STATEMENTS: Final = 256
+# The parameters of an update that are not new values. No attribute has such a name.
+_CHANGED_ID: Final = "_id"
+_EXPECTED: Final = "_version"
 
 
 class Derived(NamedTuple):
@@ -74,8 +77,8 @@ class EntityTable(Generic[N, E]):
         }
         columns = [table.c[name] for name in self.fields]
         by_id = select(*columns).where(table.c.id == bindparam("entity_id"))
-        self._has_expected_version = (table.c.id == bindparam("entity_id")) & (
-            table.c.version == bindparam("expected")
+        self._has_expected_version = (table.c.id == bindparam(_CHANGED_ID)) & (
+            table.c.version == bindparam(_EXPECTED)
         )
         inserted = [name for name in (*self.fields, *self.derived) if name != "id"]
         self.add = CompiledStatement(
@@ -253,7 +256,7 @@ class SqlRepository(Repository[N, E]):
             if value is not old and not is_same(value, old)
         }
         changed |= table.derive(changed)
-        values = {**changed, "entity_id": entity.id, "expected": before.version}
+        values = {**changed, _CHANGED_ID: entity.id, _EXPECTED: before.version}
         with self._conflicts:
             updated = table.update(tuple(changed)).execute(self._connection, values)
         if not updated:
@@ -262,7 +265,7 @@ class SqlRepository(Repository[N, E]):
         return entity
 
     def remove(self, entity: E) -> None:
-        values = {"entity_id": entity.id, "expected": entity.version}
+        values = {_CHANGED_ID: entity.id, _EXPECTED: entity.version}
         if not self._table.remove.execute(self._connection, values):
             raise ConcurrentUpdate
         self._audit.record(self._type, entity, None)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from contract.books.sources import TEXTS
 
 Send = Callable[..., Any]
 Create = Callable[..., Any]
@@ -30,3 +31,19 @@ def test_the_word_for_a_resource_may_have_a_space(create: Create, send: Send) ->
     assert send("GET", f"/sources/{source}/notes").json["data"] == []
     missing = send("GET", "/sources/999")
     assert missing.json["errors"][0]["detail"] == "There is no news source 999."
+
+
+def test_an_attribute_may_have_any_name(create: Create, send: Send) -> None:
+    other, source = create("sources", isbn=ISBN), create("sources", isbn=ISBN[:-1] + "1")
+    expected: dict[str, Any] = {"isbn": ISBN[:-1] + "1", "medium": "e-book"}
+    for name in TEXTS:
+        expected[name] = f"new {name}"
+        data = {"type": "sources", "id": source, "attributes": {name: expected[name]}}
+        assert send("PATCH", f"/sources/{source}", {"data": data}).status_code == 200
+        stored = send("GET", f"/sources/{source}").json["data"]["attributes"]
+        assert stored == stored | expected, name
+        for order, first in ((name, other), (f"-{name}", source)):
+            page = send("GET", f"/sources?sort={order}&page[size]=1&page[total]=true").json
+            assert [each["id"] for each in page["data"]] == [first]
+            assert page["meta"]["page"]["total"] == 2
+    assert send("DELETE", f"/sources/{source}").status_code == 204
