@@ -171,9 +171,13 @@ class _Commands:
 
     @property
     def _counted_attribute(self) -> str:
-        """An attribute for an example: the last settable one that the list can be sorted by."""
+        """An attribute for an example: the last settable one that the list can be sorted by.
+
+        If there is none, any attribute that the list can be sorted by.
+        """
         declared = self._declaration()
-        return [name for name in declared.settable if name in declared.sortable][-1]
+        names = [name for name in declared.settable if name in declared.sortable]
+        return (names or [*declared.sortable])[-1]
 
     def create(self) -> click.Command:
         def create(as_json: bool, **options: Any) -> None:
@@ -231,15 +235,18 @@ class _Commands:
 
     @property
     def _example_option(self) -> str:
-        """An option for an example: the last one that takes a value."""
+        """An option for an example: the last one of an attribute that takes a value.
+
+        If there is none, the option of a reference, or any option in words.
+        """
         from adapters.jsonapi.kinds import Boolean
 
-        valued = [
-            each
-            for each in self._declaration().settable.values()
-            if not isinstance(each.field, Boolean)
+        declared = self._declaration()
+        names = [
+            name for name, each in declared.settable.items() if not isinstance(each.field, Boolean)
         ]
-        return f"--{valued[-1].name.replace('_', '-')} VALUE"
+        names = names or [*declared.references]
+        return f"--{names[-1].replace('_', '-')} VALUE" if names else "OPTION"
 
     def delete(self) -> click.Command:
         def delete(

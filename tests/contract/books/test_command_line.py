@@ -175,6 +175,13 @@ def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:
     assert roster("books", "count").stdout == "1\n"
 
 
+def test_a_resource_needs_no_sortable_attribute(roster: Any) -> None:
+    for command in ("count", "update"):
+        help_text = roster("notes", command, "--help")
+        assert (help_text.exit_code, help_text.stderr) == (0, "")
+    assert "--by id" in roster("notes", "count", "--help").stdout
+
+
 def test_the_help_lists_the_commands_of_every_resource(roster: Any) -> None:
     text = roster("--help").stdout
     assert "users" in text
