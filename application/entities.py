@@ -48,13 +48,15 @@ class UniqueKey:
 
     `key_of` returns the key by which values are compared. `taken` is the error if another entity
     has the key. `key_attribute` is the attribute in which stores hold the key; None means the
-    attribute itself. Any number of entities can have null.
+    attribute itself. Any number of entities can have null. Without `is_text`, the values are
+    not text, and commands and files refer to an entity by its id.
     """
 
     attribute: str
     taken: type[KeyTaken]
     key_of: Callable[[Any], Any] = _identity
     key_attribute: str | None = None
+    is_text: bool = True
 
     @property
     def search_attribute(self) -> str:
@@ -94,6 +96,17 @@ class EntityType(Generic[N, E]):
     unique: tuple[UniqueKey, ...] = ()
     person_key: PersonKey | None = None
     folded_forms: Callable[[str], frozenset[str]] = lambda value: frozenset({value})
+
+    @property
+    def reference(self) -> str:
+        """The attribute by which files of pairs refer to an entity: unique text, or the id."""
+        key = self.text_key
+        return "id" if key is None or key.attribute in self.rules.nullable else key.attribute
+
+    @property
+    def text_key(self) -> UniqueKey | None:
+        """The key by which a text refers to an entity: the first one, if it is text."""
+        return next((each for each in self.unique[:1] if each.is_text), None)
 
     @property
     def rules(self) -> AttributeRules:

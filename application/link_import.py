@@ -58,8 +58,8 @@ class ListSummary(NamedTuple):
 class LinkImport:
     """Imports pairs of an association.
 
-    A record has an attribute for each side, named by the noun of its type: the value of the type's
-    unique key.
+    A record has an attribute for each side, named by the noun of its type. Its value is that of the
+    type's unique key. If not every entity has a unique text, it is an id.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class _PairBatches:
             each.not_found.noun: each for each in (association.source, association.target)
         }
         self._references = {
-            name: References(work.repository(each), each, by_id=False)
+            name: References(work.repository(each), each, by_id=each.reference == "id")
             for name, each in self._types.items()
         }
 
@@ -234,8 +234,8 @@ class _PairBatches:
             elif not isinstance(value, str):
                 yield RecordError(name, NOT_TEXT.code, NOT_TEXT.detail)
             elif value not in existing[name]:
-                error, key = entity_type.not_found, entity_type.unique[0].attribute
-                detail = f"there is no {error.noun} with this {key}"
+                error = entity_type.not_found
+                detail = f"there is no {error.noun} with this {entity_type.reference}"
                 yield RecordError(name, error.code, detail)
         for name in record.attributes:
             if name not in self._types:

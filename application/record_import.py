@@ -507,7 +507,7 @@ def _error(violation: Violation) -> RecordError:
 def _bad_reference(reference: ToOne, value: object) -> RecordError:
     """Returns the error of a value that refers to no entity."""
     noun = reference.target.not_found.noun
-    names = " or ".join(["id", *(each.attribute for each in reference.target.unique[:1])])
+    names = " or ".join(["id", *(key.attribute for key in (reference.target.text_key,) if key)])
     if isinstance(value, str):
         detail = f"there is no {noun} with this {names}"
         return RecordError(reference.name, RelatedNotFound.code, detail)

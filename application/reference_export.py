@@ -7,6 +7,7 @@ from typing import Any, Final
 from application.access import Action, Policy, Principal, ScopePolicy
 from application.entities import AnyType
 from application.ports import Reader
+from application.references import is_number
 from application.relationships import ToOne
 
 _BATCH: Final = 1000
@@ -28,8 +29,8 @@ class ReferenceExport:
     ) -> Iterator[Any]:
         """Returns the entities, with the value of the target's first unique key in each reference.
 
-        A value is null if there is no related entity, and the id as text if the type has no unique
-        key. Raises the errors of the policy and Unavailable.
+        A value is null if there is no related entity. It is the id as text if no key refers to the
+        related entity. Raises the errors of the policy and Unavailable.
         """
         for reference in references:
             self._policy.authorize_relationship(principal, Action.READ, reference, resources=True)
@@ -46,9 +47,12 @@ class ReferenceExport:
         ids = {getattr(each, reference.name) for each in entities} - {None}
         if not ids:
             return {}
-        unique = next(iter(reference.target.unique), None)
+        unique = reference.target.text_key
         related = self._readers[reference.target].get_many(ids)
-        return {
-            each.id: str(each.id) if unique is None else getattr(each, unique.attribute)
-            for each in related
-        }
+        keys = (getattr(each, unique.attribute) if unique else None for each in related)
+        return {each.id: _text(each.id, key) for each, key in zip(related, keys, strict=True)}
+
+
+def _text(entity_id: int, key: str | None) -> str:
+    """Returns the text that refers to an entity. An import takes digits for an id."""
+    return str(entity_id) if key is None or is_number(key) else key

@@ -15,16 +15,16 @@ _MAX_DIGITS: Final = 19
 class References:
     """Finds the ids of entities of one type in a unit of work.
 
-    A text refers to the entity with this value of the first unique key of the type. With `by_id`, a
-    text that consists of digits is an id. Remembers recent texts, because successive records often
-    refer to the same entity.
+    A text refers to the entity with this value of the first unique key of the type, if that key is
+    text. With `by_id`, a text that consists of digits is an id. Remembers recent texts, because
+    successive records often refer to the same entity.
     """
 
     def __init__(
         self, entities: Repository[Any, Any], entity_type: AnyType, *, by_id: bool
     ) -> None:
         self._entities = entities
-        self._unique = next(iter(entity_type.unique), None)
+        self._unique = entity_type.text_key
         self._by_id = by_id
         self._remembered: dict[str, int] = {}
 

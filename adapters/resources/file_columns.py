@@ -51,6 +51,7 @@ def of_pairs(association: Association, catalog: Catalog) -> Resource:
 def _reference(catalog: Catalog, target: AnyType, *, allow_none: bool = False) -> Text:
     """Returns the field of a reference, which reads cells like the target's unique attribute."""
     declared = catalog.resources[target.name].declared
-    kinds = [declared[unique.attribute].field for unique in target.unique[:1]]
-    kind = next((each for each in _TEXT_KINDS if kinds and isinstance(kinds[0], each)), Text)
+    key = target.text_key
+    field = declared[key.attribute].field if key else None
+    kind = next((each for each in _TEXT_KINDS if isinstance(field, each)), Text)
     return kind(allow_none=allow_none)

@@ -27,7 +27,7 @@ def find(
         raise entity_type.not_found(f"{text[:MAX_QUOTED]}…")
     if is_number(text) or storable(text):  # bytes that are not UTF-8 became lone surrogates
         raise entity_type.not_found(text)
-    for unique in entity_type.unique[:1]:
+    if unique := entity_type.text_key:
         folded = declaration.declared[unique.attribute].field.folded
         attribute = unique.attribute if folded else unique.search_attribute
         same = Condition(attribute, Op.EQ, (unique.key_of(text),), folded)

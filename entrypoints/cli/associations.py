@@ -38,7 +38,7 @@ def _nouns(association: "Association") -> tuple[str, str]:
 def _columns_of(association: "Association") -> str:
     """Returns the columns and their contents: "group (its name) and user (its email)"."""
     source, target = (
-        f"{each.not_found.noun} (its {each.unique[0].attribute})"
+        f"{each.not_found.noun} (its {each.reference})"
         for each in (association.source, association.target)
     )
     return f"{source} and {target}"
@@ -104,7 +104,7 @@ def _export_command(association: "Association") -> click.Command:
         from adapters.resources.link_files import WRITERS, PairProtection
 
         file_format = transfer.check_target(file, file_format, bom, for_spreadsheets)
-        keys = [each.unique[0].attribute for each in (association.source, association.target)]
+        keys = [each.reference for each in (association.source, association.target)]
         with open_pairs(association, one_request=False) as services:
             pairs = transfer.start_reading(services.exports(services.context.principal))
             protection = PairProtection() if for_spreadsheets else None
@@ -113,7 +113,7 @@ def _export_command(association: "Association") -> click.Command:
                 Progress("Exporting", result_to=target) as progress,
             ):
                 values = (
-                    tuple(getattr(entity, key) for entity, key in zip(pair, keys, strict=True))
+                    tuple(str(getattr(entity, key)) for entity, key in zip(pair, keys, strict=True))
                     for pair in progress.watched(pairs)
                 )
                 write = WRITERS[file_format]

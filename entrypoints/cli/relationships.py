@@ -51,7 +51,7 @@ def reference_options(resource: "RegisteredResource", null: str) -> Iterator[Any
 
 def key_of(entity_type: Any) -> str:
     """Returns the name of an argument that is an id or a unique value, such as ID_OR_EMAIL."""
-    return "_OR_".join(["ID", *(each.attribute.upper() for each in entity_type.unique[:1])])
+    return f"ID_OR_{key.attribute.upper()}" if (key := entity_type.text_key) else "ID"
 
 
 def reference_ids(

@@ -179,7 +179,7 @@ SOURCE_TYPE: Final = EntityType(
     changes=SourceChanges,
     entity=Source,
     not_found=SourceNotFound,
-    unique=(UniqueKey("isbn", SourceIsbnTaken),),
+    unique=(UniqueKey("isbn", SourceIsbnTaken, is_text=False),),
 )
 NOTE_TYPE: Final = EntityType(
     name="notes", new=NewNote, changes=NoteChanges, entity=Note, not_found=NoteNotFound

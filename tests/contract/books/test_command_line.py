@@ -175,6 +175,58 @@ def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:
     assert roster("books", "count").stdout == "1\n"
 
 
+def test_pairs_refer_by_id_to_entities_without_unique_text(roster: Any, tmp_path: Path) -> None:
+    isbn = "123e4567-e89b-12d3-a456-426614174000"
+    assert roster("sources", "create", "--isbn", isbn).exit_code == 0
+    note = json.loads(roster("notes", "create", "--body", "See.", "--json").stdout)["data"]["id"]
+    source = json.loads(roster("sources", "list", "--json").stdout)["data"][0]["id"]
+    assert roster("notes", "add-sources", note, source).exit_code == 0
+    file = tmp_path / "citations.csv"
+    assert roster("citations", "export", str(file)).exit_code == 0
+    assert file.read_text() == f"note,news source\n{note},{source}\n"
+    assert roster("notes", "remove-sources", note, source).exit_code == 0
+    file.write_text(f"note,news source\n{note},{source}\n")
+    result = roster("citations", "import", str(file))
+    assert (result.stderr, result.stdout) == ("", "1 created, 0 changed, 0 unchanged, 0 bad\n")
+    file.write_text(f"note,news source\n999999,{source}\n")
+    assert (
+        "note: note_not_found: there is no note with this id"
+        in roster("citations", "import", str(file)).stderr
+    )
+
+
+def test_an_exported_reference_is_the_same_after_an_import(roster: Any, tmp_path: Path) -> None:
+    file, again = tmp_path / "notes.csv", tmp_path / "imported.csv"
+    for options in (("--isbn", "a-1"), ()):
+        book = json.loads(roster("books", "create", "--title", "Emma", *options, "--json").stdout)
+        book_id = book["data"]["id"]
+        assert roster("notes", "create", "--body", "See.", "--book", book_id).exit_code == 0
+
+    def exported(to: Path) -> list[str]:
+        assert roster("notes", "export", str(to), "--fields", "body,book").exit_code == 0
+        return [each["book"] for each in csv.DictReader(io.StringIO(to.read_text()))]
+
+    assert exported(file) == ["a-1", book_id]
+    assert roster("notes", "import", str(file)).exit_code == 0
+    assert exported(again) == ["a-1", book_id] * 2
+
+
+def test_a_file_cannot_name_an_entity_by_a_key_that_is_not_text(
+    roster: Any, tmp_path: Path
+) -> None:
+    isbn = "123e4567-e89b-12d3-a456-426614174000"
+    assert roster("sources", "create", "--isbn", isbn).exit_code == 0
+    for text in (isbn, "nothing"):
+        missing = roster("sources", "show", text)
+        assert missing.stderr == f"Error: source_not_found: There is no news source {text}.\n"
+        file = tmp_path / "notes.csv"
+        file.write_text(f"body,source\nSee.,{text}\n")
+        rejected = roster("notes", "import", str(file))
+        assert rejected.stderr.splitlines()[0] == (
+            "line 2: source: related_not_found: there is no news source with this id"
+        )
+
+
 def test_a_resource_needs_no_sortable_attribute(roster: Any) -> None:
     for command in ("count", "update"):
         help_text = roster("notes", command, "--help")
