@@ -78,7 +78,7 @@ class SearchStatements:
         search = replace(search, ordering=(), place=Slice(limit))
         if self._decimals or self._related_decimals:
             search = fit_decimals(search, self._decimals, self._related_decimals)
-        shape, values = parametrize(search, self._table.distinct)
+        shape, values = parametrize(search)
         statement = self._group_statement(shape, connection.dialect.name, attribute)
         rows = statement.rows(connection, values)
         return Groups(tuple((row[0], row[1]) for row in rows[:limit]), more=len(rows) > limit)

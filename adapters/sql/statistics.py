@@ -1,8 +1,8 @@
 """The statistics by which SQLite chooses between indexes.
 
-PostgreSQL and MariaDB update their statistics themselves. SQLite has none until ANALYZE. It then
-takes every filter for selective, and reads and sorts all rows that match, although an index has
-them in the requested order (https://www.sqlite.org/lang_analyze.html).
+PostgreSQL and MariaDB update their statistics themselves. SQLite has none until ANALYZE. Until
+then, it assumes that every filter is selective. So it reads and sorts all rows that match, although
+an index has them in the requested order (https://www.sqlite.org/lang_analyze.html).
 """
 
 from typing import Any, Final
@@ -18,8 +18,8 @@ _MAX_BYTES: Final = 512 * 1024**2
 def are_outdated(connection: RawConnection) -> bool:
     """Returns True if a table has at least doubled since its last analysis.
 
-    Always returns False for other databases, and for large files. It does so too if SQLite samples
-    the values of indexes, because an erasure would not remove the samples.
+    Returns False for other databases and for large files. Also returns False if SQLite samples the
+    values of indexes, because an erasure would not remove the samples.
     """
     if connection.dialect.name != "sqlite":
         return False
@@ -45,6 +45,7 @@ def update(connection: RawConnection) -> None:
 
 
 def _samples_values(connection: RawConnection) -> bool:
+    """Returns True if ANALYZE would copy values of indexes to sqlite_stat4."""
     return ("ENABLE_STAT4",) in _rows(connection, "PRAGMA compile_options")
 
 

@@ -101,8 +101,8 @@ def prepare(engine: Engine) -> None:
         _unopened_session(options)
     except OSError:
         raise BadUrl(
-            "A file of ssl_ca, ssl_capath, ssl_cert or ssl_key, or ssl_key_password or ssl_cipher, "
-            "can't be used."
+            "Roster can't use ssl_cipher, ssl_key_password, or a file of ssl_ca, ssl_capath, "
+            "ssl_cert or ssl_key."
         ) from None
     except (ValueError, configparser.Error):
         if "read_default_file" in options:
