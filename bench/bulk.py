@@ -18,7 +18,7 @@ import click
 import psycopg2
 from psycopg2.extensions import set_wait_callback
 
-from adapters.resources.files import CsvRecords
+from adapters.files.csv_records import CsvRecords
 from adapters.resources.users import USERS
 from bench.database import Database, attributes, database
 from domain.text import fold

@@ -14,7 +14,7 @@ from importlib import import_module
 from entrypoints.granian_server import die_with_parent
 
 _MODULES = (
-    "adapters.resources.files",
+    "adapters.files.formats",
     "adapters.sql.database_checks",
     "adapters.sql.email_keys",
     "adapters.sql.revisions",

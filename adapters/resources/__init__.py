@@ -1,1 +1,1 @@
-"""The declarations of Roster's resources in JSON:API, and their files."""
+"""The declarations of Roster's resources in JSON:API, and their URLs."""

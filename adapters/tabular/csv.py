@@ -7,6 +7,7 @@ character.
 import csv
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import BinaryIO, Final
 
 from adapters.tabular.lines import (
@@ -237,6 +238,13 @@ def split_line(line: str, delimiter: str) -> Cells:
         return tuple(next(csv.reader([line], delimiter=delimiter), ()))
     except csv.Error:
         return ()
+
+
+def cell_getter(indexes: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """Returns a function that gets the cells at these indexes."""
+    if len(indexes) > 1:  # with a single index, itemgetter returns no tuple
+        return itemgetter(*indexes)
+    return lambda cells: [cells[index] for index in indexes]
 
 
 def encode_utf_8(text: str) -> bytes:

@@ -4,6 +4,7 @@ import codecs
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, ClassVar, Final, Generic, NamedTuple, TypeVar
 
+from adapters.tabular.remedies import Remedy, SolvableProblem
 from domain.errors import Problem
 
 T = TypeVar("T")
@@ -14,10 +15,10 @@ MAX_RECORD_BYTES: Final = 2**16
 TOO_LONG: Final = Problem("record_too_long", f"must have at most {MAX_RECORD_BYTES} bytes")
 
 
-class NotUtf8(Problem):
+class NotUtf8(SolvableProblem):
     """Bytes that are not UTF-8. All such records of a file usually have the same cause.
 
-    `brief` is the detail without the position and the remedy.
+    `brief` is the detail without the position.
     """
 
     __slots__ = ()
@@ -28,8 +29,8 @@ class NotUtf8(Problem):
         """Returns the problem of a byte at an offset from the start of the file."""
         return cls(
             code,
-            f"{cls.brief}; byte 0x{byte:02x} at offset {offset} (line {line}) is not. "
-            "If the file has another encoding, name it with --encoding, such as windows-1252",
+            f"{cls.brief}; byte 0x{byte:02x} at offset {offset} (line {line}) is not",
+            (Remedy("encoding"),),
         )
 
 

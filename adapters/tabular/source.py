@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
 from adapters.tabular.lines import MAX_RECORD_BYTES, prepend, split_chunks
-from domain.errors import Invalid, Problem, Violation
+from adapters.tabular.remedies import Remedy, SolvableProblem
+from domain.errors import Invalid, Violation
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig", "utf-8"),
@@ -116,8 +117,8 @@ class Source:
             position = f"byte 0x{error.object[error.start]:02x} at offset {start + error.start}"
         return _invalid_file(
             "wrong_encoding",
-            f"isn't text in {self.encoding}: {position} (line {line}) can't be decoded. "
-            "Name the encoding of the file with --encoding, such as utf-8 or windows-1252",
+            f"isn't text in {self.encoding}: {position} (line {line}) can't be decoded",
+            Remedy("encoding"),
         )
 
     def _peek_line(self) -> bytes:
@@ -162,7 +163,8 @@ def _encoding(head: bytes, chosen: str | None) -> tuple[bytes, str, str]:
                 raise _invalid_file(
                     "wrong_encoding",
                     f"begins with the byte order mark of {_family(marked).upper()}, so it isn't in "
-                    f"{chosen}. Omit --encoding",
+                    f"{chosen}",
+                    Remedy("encoding", None),
                 )
             return mark, marked, codec
     return b"", name or "utf-8", name or "utf-8"
@@ -192,7 +194,8 @@ def _reject_other_formats(head: bytes, *, may_have_nul: bool) -> None:
             if b"\0" not in others and nuls.count(b"\0") > len(nuls) // 2:
                 raise _invalid_file(
                     "wrong_encoding",
-                    f"seems to be UTF-16 without a byte order mark. Try --encoding {name}",
+                    "seems to be UTF-16 without a byte order mark",
+                    Remedy("encoding", name),
                 )
         raise _invalid_file(
             "not_text", "is binary, not text: its first line contains NUL. Save it as CSV"
@@ -217,5 +220,5 @@ def _replace_cr(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _invalid_file(code: str, detail: str) -> Invalid:
-    return Invalid([Violation("the file", Problem(code, detail))])
+def _invalid_file(code: str, detail: str, *remedies: Remedy) -> Invalid:
+    return Invalid([Violation("the file", SolvableProblem(code, detail, remedies))])

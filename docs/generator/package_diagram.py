@@ -46,6 +46,7 @@ BOXES: Final = {
     "accounts": Box(430, 158, "login and sessions", 140),
     "oauth": Box(600, 158, "OAuth endpoints", 124),
     "resources": Box(436, 234, "declared resources", 140),
+    "files": Box(600, 234, "imports and exports", 134),
     "web": Box(130, 322, "Flask middleware"),
     "jsonapi": Box(308, 322, "JSON:API format"),
     "tabular": Box(548, 322, "rows in files"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from domain.english import with_article
-from entrypoints.cli import files, transfer
+from entrypoints.cli import exports, files, imports
 from entrypoints.cli.files import STANDARD
 from entrypoints.cli.progress import Progress
 from entrypoints.cli.services import catalog, open_pairs
@@ -16,7 +16,7 @@ from entrypoints.cli.services import catalog, open_pairs
 if TYPE_CHECKING:
     from adapters.jsonapi.resource import Resource
     from application.relationships import Association
-    from entrypoints.cli.transfer import RunImport
+    from entrypoints.cli.imports import RunImport
 
 
 def association_commands(association: "Association") -> click.Group:
@@ -45,7 +45,7 @@ def _columns_of(association: "Association") -> str:
 
 
 def _declaration(association: "Association") -> "Resource":
-    from adapters.resources.file_columns import of_pairs
+    from adapters.files.columns import of_pairs
 
     return of_pairs(association, catalog())
 
@@ -60,8 +60,8 @@ def _import_command(association: "Association") -> click.Command:
     name, nouns = association.name, _nouns(association)
 
     @click.command("import")
-    @transfer.source_options
-    @transfer.outcome_options
+    @imports.source_options
+    @imports.outcome_options
     def import_pairs(
         file: str,
         file_format: str | None,
@@ -73,11 +73,11 @@ def _import_command(association: "Association") -> click.Command:
     ) -> None:
         from application.record_import import ImportOptions
 
-        source = transfer.open_source(
+        source = imports.open_source(
             file, file_format, _declaration(association), nouns, **read_options
         )
         options = ImportOptions(skip_errors=skip_errors, dry_run=dry_run)
-        transfer.run_import(source, _imports(association), options, errors_file, as_json=as_json)
+        imports.run_import(source, _imports(association), options, errors_file, as_json=as_json)
 
     a_pair = with_article(association.singular)
     import_pairs.help = f"""Add {a_pair} for each record of FILE: all, or none.
@@ -99,14 +99,14 @@ def _export_command(association: "Association") -> click.Command:
     @click.command("export")
     @click.argument("file", default=STANDARD, type=click.Path(allow_dash=True, dir_okay=False))
     @files.format_option
-    @transfer.spreadsheet_options
+    @exports.spreadsheet_options
     def export_pairs(file: str, file_format: str | None, bom: bool, for_spreadsheets: bool) -> None:
-        from adapters.resources.link_files import WRITERS, PairProtection
+        from adapters.files.pairs import WRITERS, PairProtection
 
-        file_format = transfer.check_target(file, file_format, bom, for_spreadsheets)
+        file_format = exports.check_target(file, file_format, bom, for_spreadsheets)
         keys = [each.reference for each in (association.source, association.target)]
         with open_pairs(association, one_request=False) as services:
-            pairs = transfer.start_reading(services.exports(services.context.principal))
+            pairs = exports.start_reading(services.exports(services.context.principal))
             protection = PairProtection() if for_spreadsheets else None
             with (
                 files.open_to_write(file) as target,
@@ -120,7 +120,7 @@ def _export_command(association: "Association") -> click.Command:
                 parts = write(values, nouns, byte_order_mark=bom, protection=protection)
                 files.write(parts, target)
                 if protection:
-                    progress.say(transfer.protection_message(protection.count))
+                    progress.say(exports.protection_message(protection.count))
 
     export_pairs.help = f"""Write all {name} to FILE, or to standard output.
 

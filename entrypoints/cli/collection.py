@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from domain.english import with_article
-from entrypoints.cli import changes, counts, lists, transfer
+from entrypoints.cli import changes, counts, exports, imports, lists
 from entrypoints.cli.actor import actor_option, check_subjects
 from entrypoints.cli.changes import Choice
 from entrypoints.cli.confirmation import yes_option
@@ -45,8 +45,8 @@ def collection(resource: "RegisteredResource") -> click.Group:
         make.create,
         make.update,
         make.delete,
-        partial(transfer.import_command, resource),
-        partial(transfer.export_command, resource),
+        partial(imports.import_command, resource),
+        partial(exports.export_command, resource),
     ):
         group.add_command(each())
     for command in relationship_commands(resource):

@@ -1,13 +1,20 @@
-"""Checks that the file of an SQLite database exists. Most commands do not create it."""
+"""Checks of the file of an SQLite database.
 
+Most commands do not create it, and no command overwrites it.
+"""
+
+import os
 from typing import TYPE_CHECKING
 
+import click
+
 from application.ports import Unavailable
+from entrypoints.cli.files import STANDARD
+from entrypoints.cli.output import printable
+from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from entrypoints.settings import Settings
 
 
 class NoDatabase(Unavailable):
@@ -24,7 +31,7 @@ class NoDatabase(Unavailable):
         )
 
 
-def require_database(settings: "Settings") -> None:
+def require_database(settings: Settings) -> None:
     """Raises NoDatabase if the database is a file that does not exist.
 
     SQLite would create it: a command in the wrong directory would use an empty database.
@@ -35,3 +42,14 @@ def require_database(settings: "Settings") -> None:
 
     if file := missing_file(settings.database_url):
         raise NoDatabase(file)
+
+
+def reject_database_file(name: str) -> None:
+    """Raises UsageError if the file is part of the database, which it would overwrite."""
+    settings = Settings.of(os.environ)
+    if name == STANDARD or not settings.embedded:
+        return
+    from adapters.sql.sqlite_file import is_part_of_database
+
+    if is_part_of_database(name, settings.database_url):
+        raise click.UsageError(f"{printable(name)} is a file of the database. Choose another name.")

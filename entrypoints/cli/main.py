@@ -93,7 +93,9 @@ class Roster(click.Group):
         except RequestError as error:
             raise InvalidUsage(_lines(f"{e.code}: {e.detail}" for e in error.errors)) from error
         except Invalid as error:
-            raise CommandFailed(_lines(map(str, error.violations))) from error
+            from entrypoints.cli.remedies import with_remedies
+
+            raise CommandFailed(_lines(map(with_remedies, error.violations))) from error
         except Unavailable as error:
             raise CommandFailed(_lines([f"{error.code}: {error.explanation}"])) from error
         except RosterError as error:

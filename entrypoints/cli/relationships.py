@@ -211,7 +211,7 @@ def _change_from_file(
     remove: bool,
 ) -> tuple[int, int]:
     """As _change, with the entities that the lines of a file refer to."""
-    from adapters.resources.reference_lines import read_lines
+    from adapters.files.reference_lines import read_lines
 
     unknown = 0
 

@@ -19,7 +19,7 @@ CODE = re.compile(
     r'(?:\bcode(?:: \S+)? ?= ?|Problem\(\s*|_request_error\(\s*|_fail\(\s*)"([a-z_]+)"'
 )
 # The codes of files are documented in docs/command-line.md.
-MODULES_OF_FILES = {"adapters/tabular", "adapters/resources/files.py"}
+MODULES_OF_FILES = {"adapters/tabular", "adapters/files"}
 
 
 def codes_in(source: Path) -> set[str]:

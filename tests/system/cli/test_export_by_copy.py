@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from roster_process import ROSTER
 
-from adapters.resources.files import WriteOptions, write_csv
+from adapters.files.writing import WriteOptions, write_csv
 from adapters.resources.users import USERS
 from adapters.sql.engine import make_engine
 from adapters.sql.repository import SqlReader

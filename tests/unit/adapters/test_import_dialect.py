@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from processor_time import processor_time_below
 
-from adapters.resources.files import FORMATS, ReadOptions, UnknownColumns
+from adapters.files.csv_header import UnknownColumns
+from adapters.files.formats import FORMATS
+from adapters.files.reading import ReadOptions
 from adapters.resources.users import USERS
 from adapters.tabular import csv, jsonl
 from adapters.tabular.lines import MAX_RECORD_BYTES
 from adapters.tabular.spreadsheets import protect, protect_again, protect_row_again, unprotect
 from application.record_import import RecordError, RejectedRecord
 from domain.errors import Invalid
+from entrypoints.cli.remedies import remedies_of, with_remedies
 
 ANN = {"email": "ann@example.org", "name": "Ann, Dr.", "is_active": True, "role": "admin"}
 BOB = {"email": "bob@example.org", "name": "Bøb", "is_active": False}
@@ -37,10 +40,10 @@ def read(data: Any, form: str = "csv", required: Any = ("email", "name"), **opti
 
 
 def file_error(data: Any, form: str = "csv", **options: Any) -> str:
-    """Returns the error for a file that must be rejected."""
+    """Returns the error for a file that must be rejected, as the command line prints it."""
     with pytest.raises(Invalid) as caught:
         read(data, form, **options)
-    return "\n".join(map(str, caught.value.violations))
+    return "\n".join(map(with_remedies, caught.value.violations))
 
 
 # Files of several programs. Each has the same two users.
@@ -155,7 +158,7 @@ def test_the_error_about_another_encoding_names_the_byte() -> None:
     (_, bad) = FORMATS["csv"].read(BytesIO(data), USERS, ())
     assert bad.problem is not None
     assert "byte 0xf8 at offset 32 (line 3)" in bad.problem.detail
-    assert "--encoding" in bad.problem.detail
+    assert "--encoding" in remedies_of(bad.problem)
     (bad,) = FORMATS["jsonl"].read(BytesIO(b'\n{"name":"B\xf8b"}'), USERS, ())
     assert bad.problem is not None
     assert bad.problem.code == "malformed_json"
@@ -188,7 +191,9 @@ def test_the_error_about_the_encoding_of_a_header_names_the_byte() -> None:
 
 
 def test_rejects_an_encoding_that_contradicts_the_byte_order_mark() -> None:
-    assert "byte order mark of UTF-16" in file_error(FULL.encode("utf-16"), encoding="utf-8")
+    message = file_error(FULL.encode("utf-16"), encoding="utf-8")
+    assert "byte order mark of UTF-16" in message
+    assert message.endswith("so it isn't in utf-8. Omit --encoding.")
     assert "byte order mark of UTF-8" in file_error(FULL.encode("utf-8-sig"), encoding="latin-1")
     assert read(FULL.encode("utf-16"), encoding="utf-16", **MAPPED) == [ANN, BOB]
 
@@ -238,7 +243,7 @@ def test_the_error_for_very_many_columns_is_short() -> None:
         ("", {}, "no_header: the first line must be a header row in UTF-8. The file is empty."),
         (",,,\n\n", {}, "The file is empty"),
         ('"email,name', {}, "a header row in UTF-8, and must be cells separated by delimiters"),
-        ('[{"email":"a@x.test"}]', {}, "use --format jsonl"),
+        ('[{"email":"a@x.test"}]', {}, "Use --format jsonl"),
     ],
 )
 def test_rejects_a_header_with_the_reason(header: str, columns: Any, message: str) -> None:

@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from adapters.resources.reference_lines import read_lines
+from adapters.files.reference_lines import read_lines
 from application.link_import import REFERENCE
 
 

@@ -15,6 +15,9 @@ from marshmallow_jsonapi.fields import Relationship
 
 from adapters.api.openapi.parameters import list_parameters
 from adapters.api.openapi.schemas import schemas
+from adapters.files.columns import of_pairs
+from adapters.files.formats import FORMATS
+from adapters.files.writing import write_csv, write_jsonl
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
@@ -29,8 +32,6 @@ from adapters.jsonapi.kinds import (
 )
 from adapters.jsonapi.parameters import FieldSelection, collection, single
 from adapters.jsonapi.resource import Resource
-from adapters.resources.file_columns import of_pairs
-from adapters.resources.files import FORMATS, write_csv, write_jsonl
 from application.relationships import Association
 from application.search import Condition, Op, Order, Page
 from application.users import USER_TYPE

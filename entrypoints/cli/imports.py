@@ -1,36 +1,32 @@
-"""The commands that import and export a resource. Files can have any length."""
+"""The command that imports a resource, and what all imports share. Files can have any length."""
 
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from domain.english import counted, with_article
+from domain.english import with_article
 from entrypoints.cli import files, output
 from entrypoints.cli.actor import actor_option
-from entrypoints.cli.files import STANDARD
-from entrypoints.cli.lists import query_of
+from entrypoints.cli.database_file import reject_database_file
+from entrypoints.cli.import_report import MAX_PRINTED, Report, print_summary
 from entrypoints.cli.progress import Progress
-from entrypoints.cli.services import catalog, connect, open_services
-from entrypoints.settings import Settings
+from entrypoints.cli.services import catalog, open_services
 
 if TYPE_CHECKING:
+    from adapters.files.reading import ReadOptions
     from adapters.jsonapi.resource import Resource
-    from adapters.resources.files import ReadOptions, Records
-    from application.record_import import ImportOptions, ImportSummary, RejectedRecord
+    from application.record_import import ImportOptions, ImportSummary
     from entrypoints.resources import RegisteredResource
 
     RunImport = Callable[..., ImportSummary]
     """Imports records, with the arguments `options` and `report`."""
-
-T = TypeVar("T")
 
 
 def source_options(command: Any) -> Any:
@@ -98,27 +94,6 @@ def outcome_options(command: Any) -> Any:
     return command
 
 
-def spreadsheet_options(command: Any) -> Any:
-    """Adds the options of an export that apply to CSV."""
-    for option in reversed(
-        (
-            click.option(
-                "--bom",
-                is_flag=True,
-                help="Begin CSV with a byte order mark, so that Excel recognizes UTF-8.",
-            ),
-            click.option(
-                "--for-spreadsheets",
-                is_flag=True,
-                help="Put an apostrophe before each cell of CSV that a spreadsheet program would "
-                "evaluate as a formula or change. An import removes it.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 def import_command(resource: "RegisteredResource") -> click.Command:
     """Returns the command that imports a resource."""
     name, noun = resource.type.name, resource.type.not_found.noun
@@ -179,7 +154,7 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         are the names of attributes, in any case and order. Save the file of a spreadsheet program
         as CSV.
 
-        The first {_MAX_PRINTED} rejected records are printed on standard error, then the numbers of
+        The first {MAX_PRINTED} rejected records are printed on standard error, then the numbers of
         errors by attribute and code. --errors writes all rejected records to a file. The exit
         status is 1 if a record is rejected, unless --skip-errors is set.
 
@@ -189,10 +164,6 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         roster {name} import {name}.jsonl --skip-errors
         """
     return import_records
-
-
-_MAX_PRINTED = 20
-"""The number of rejected records that are printed."""
 
 
 def _key_attribute(resource: "RegisteredResource") -> str:
@@ -261,7 +232,7 @@ def file_declaration(resource: "RegisteredResource") -> "Resource":
 
     Its references are attributes. Its extra column is a secret attribute.
     """
-    from adapters.resources.file_columns import with_references, with_secret
+    from adapters.files.columns import with_references, with_secret
 
     declaration = with_references(resource.declaration, catalog())
     return with_secret(declaration, resource.extra.name) if resource.extra else declaration
@@ -299,7 +270,7 @@ def open_source(
 
     Raises UsageError if the options cannot be combined.
     """
-    from adapters.resources.files import ReadOptions
+    from adapters.files.reading import ReadOptions
 
     file_format = files.format_of(file, file_format, reading=True)
     if delimiter is not None and file_format != "csv":
@@ -327,9 +298,9 @@ def run_import(
     try:
         summary = _import(source, imports, options, errors_file)
     except ImportRefused as refused:
-        _print_summary(refused.summary, options, as_json=as_json)
+        print_summary(refused.summary, options, as_json=as_json)
         raise
-    _print_summary(summary, options, as_json=as_json)
+    print_summary(summary, options, as_json=as_json)
 
 
 def _import(
@@ -338,7 +309,7 @@ def _import(
     options: "ImportOptions",
     errors_file: str | None,
 ) -> "ImportSummary":
-    from adapters.resources.files import FORMATS
+    from adapters.files.formats import FORMATS
 
     with (
         files.open_to_read(source.file) as file,
@@ -348,7 +319,7 @@ def _import(
             file, source.declaration, source.required, source.options
         )
         with Progress("Importing", end=_file_size(file)) as progress, imports as run:
-            report = _Report(records, progress, rejected)
+            report = Report(records, progress, rejected)
             watched = progress.watched(records, file)
             try:
                 summary = run(watched, options=options, report=report)
@@ -367,7 +338,7 @@ def _rejected_file(name: str | None, source: BinaryIO) -> Iterator[BinaryIO | No
     if name is None:
         yield None
         return
-    _reject_database_file(name)
+    reject_database_file(name)
     if _is_open_as(source, name):
         raise click.UsageError(
             "--errors would overwrite FILE, which is imported. Choose another name."
@@ -384,19 +355,6 @@ def _is_open_as(file: BinaryIO, name: str) -> bool:
         return False
 
 
-def _reject_database_file(name: str) -> None:
-    """Raises UsageError if the file is part of the database, which it would overwrite."""
-    settings = Settings.of(os.environ)
-    if name == STANDARD or not settings.embedded:
-        return
-    from adapters.sql.sqlite_file import is_part_of_database
-
-    if is_part_of_database(name, settings.database_url):
-        raise click.UsageError(
-            f"{output.printable(name)} is a file of the database. Choose another name."
-        )
-
-
 def _file_size(file: BinaryIO) -> int | None:
     """Returns the size of a regular file in bytes, or None for a pipe."""
     try:
@@ -404,196 +362,3 @@ def _file_size(file: BinaryIO) -> int | None:
     except OSError:
         return None
     return status.st_size if S_ISREG(status.st_mode) else None
-
-
-class _Report:
-    """Prints the errors of the first rejected records, and writes all of them to a file.
-
-    Each record is written immediately, so that a full disk is noticed before the commit.
-    """
-
-    def __init__(self, records: "Records", progress: Progress, file: BinaryIO | None) -> None:
-        from application.record_import import ErrorCounts
-
-        self._records = records
-        self._progress = progress
-        self._file = file
-        self._counts = ErrorCounts()
-        self._has_printed_encoding = False
-        self._has_started_file = False
-
-    def start_file(self) -> None:
-        """Replaces the content of the file by the header, unless a record has done that before.
-
-        An import that ends before it reads a record leaves the file unchanged.
-        """
-        if self._file and not self._has_started_file:
-            files.empty(self._file)
-            self._file.write(self._records.header())
-        self._has_started_file = True
-
-    def __call__(self, rejected: "RejectedRecord") -> None:
-        self._counts.add(rejected)
-        if self._counts.records <= _MAX_PRINTED:
-            self._print(rejected)
-        self.start_file()
-        if self._file:
-            self._file.write(self._records.rejected_row(rejected))
-            self._file.flush()
-
-    def _print(self, rejected: "RejectedRecord") -> None:
-        from adapters.tabular.lines import NotUtf8
-
-        record, errors = rejected.record, [*map(str, rejected.errors)]
-        if isinstance(problem := record.problem, NotUtf8):
-            if self._has_printed_encoding:  # the cause and the remedy were printed before
-                errors = [f"{problem.code}: {problem.brief}"]
-            self._has_printed_encoding = True
-        item = f" (item {record.item:,})" if record.item else ""
-        for error in errors:
-            self._progress.say(f"line {record.line}: {output.printable(error)}{item}")
-
-    def print_totals(self) -> None:
-        """Prints the numbers of errors if not all rejected records were printed."""
-        if (more := self._counts.records - _MAX_PRINTED) <= 0:
-            return
-        rest = f"{counted(more, 'more invalid record')}."
-        hint = "" if self._file else " Use --errors FILE to get all of them."
-        self._progress.say(f"{rest}{hint} All errors by attribute and code:")
-        for kind, count in self._counts.by_kind():
-            self._progress.say(f"{count:>9,}  {output.printable(kind)}")
-
-
-def _print_summary(summary: "ImportSummary", options: "ImportOptions", *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    import orjson
-
-    if as_json:
-        meta = {**asdict(summary), "dry_run": options.dry_run}
-        output.document(orjson.dumps({"jsonapi": {"version": "1.1"}, "meta": meta}))
-        return
-    counts = ", ".join(f"{count} {name}" for name, count in asdict(summary).items())
-    click.echo(f"{counts}; nothing was stored" if options.dry_run else counts)
-
-
-def check_target(file: str, file_format: str | None, bom: bool, for_spreadsheets: bool) -> str:
-    """Returns the format of the file to write.
-
-    Raises UsageError if the options cannot be combined.
-    """
-    file_format = files.format_of(file, file_format)
-    for option, chosen in (("--bom", bom), ("--for-spreadsheets", for_spreadsheets)):
-        if chosen and file_format != "csv":
-            raise click.UsageError(f"{option} applies only to CSV, but FILE is JSON Lines.")
-    _reject_database_file(file)
-    return file_format
-
-
-def start_reading(items: Iterator[T]) -> Iterator[T]:
-    """Reads the first item now, and yields all.
-
-    If the database fails, an earlier export is therefore not overwritten.
-    """
-    return chain(list(islice(items, 1)), items)
-
-
-def export_command(resource: "RegisteredResource") -> click.Command:
-    """Returns the command that exports a resource."""
-    name = resource.type.name
-
-    @click.command("export")
-    @click.argument("file", default=STANDARD, type=click.Path(allow_dash=True, dir_okay=False))
-    @files.format_option
-    @click.option(
-        "--filter",
-        "filters",
-        multiple=True,
-        metavar="ATTR=VALUE",
-        help=f"As for roster {name} list. Can be repeated: all filters must match.",
-    )
-    @click.option(
-        "--sort",
-        metavar="ATTR,-ATTR",
-        help="Sort by these attributes; prefix with - for descending.  [default: id]",
-    )
-    @click.option(
-        "--fields", metavar="ATTR,ATTR", help="Write the id and these attributes.  [default: all]"
-    )
-    @spreadsheet_options
-    def export_records(
-        file: str,
-        file_format: str | None,
-        filters: tuple[str, ...],
-        sort: str | None,
-        fields: str | None,
-        bom: bool,
-        for_spreadsheets: bool,
-    ) -> None:
-        from adapters.resources.files import (
-            FORMATS,
-            SpreadsheetProtection,
-            WriteOptions,
-            copy_csv,
-        )
-        from application.search import walk
-
-        file_format = check_target(file, file_format, bom, for_spreadsheets)
-        with connect(name) as (_, services):
-            declaration, exporter = services.declaration, services.exporter
-            parameters = {} if fields is None else {f"fields[{name}]": _without_id(fields)}
-            query = services.collection_query(declaration, query_of(filters, sort, **parameters))
-            protection = SpreadsheetProtection() if for_spreadsheets else None
-            written = file_declaration(resource)
-            selected = query.selection.fields(declaration.type)
-            if lists := sorted((selected or frozenset()) - written.attributes.keys()):
-                known = ", ".join(("id", *written.attributes))
-                raise click.BadParameter(
-                    f"A file of {name} has no column for {' and '.join(lists)}. Known: {known}.",
-                    param_hint="--fields",
-                )
-            options = WriteOptions(fields=selected, byte_order_mark=bom, protection=protection)
-            references = [
-                each for each in resource.references if each.name in options.selected(written)
-            ]
-            is_complete = not filters and sort is None and protection is None and not references
-            page = partial(services.queries.page, principal=services.principal)
-            entities = start_reading(walk(page, query.search))
-            with (
-                files.open_to_write(file) as target,
-                Progress("Exporting", result_to=target) as progress,
-            ):
-                if is_complete and file_format == "csv" and exporter and exporter.available:
-                    copy_csv(exporter, declaration, progress.counted(target), options)
-                else:
-                    entities = progress.watched(entities)
-                    if references:
-                        keyed = services.relationships.export_references
-                        entities = keyed(entities, references, services.principal)
-                    files.write(FORMATS[file_format].write(entities, written, options), target)
-                if protection:
-                    progress.say(protection_message(protection.count))
-
-    export_records.help = f"""Write all {name} to FILE, or to standard output.
-
-        FILE is CSV with a header row, or JSON Lines. It has the ids and all attributes. You can
-        import it.
-
-        Text is written unchanged. A spreadsheet program evaluates text that begins with =, +, - or
-        @ as a formula. Use --for-spreadsheets for files that you open with such a program.
-
-        \b
-        roster {name} export {name}.csv --bom --for-spreadsheets
-        roster {name} export --format jsonl | wc -l
-        """
-    return export_records
-
-
-def _without_id(fields: str) -> str:
-    """Returns the names without `id`, which is always written."""
-    return ",".join(each for each in fields.split(",") if each != "id")
-
-
-def protection_message(count: int) -> str:
-    cells = counted(count, "cell begins", "cells begin")
-    return f"{cells} with an additional apostrophe, so that spreadsheet programs do not change it."
