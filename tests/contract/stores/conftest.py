@@ -1,7 +1,5 @@
 """The stores that must fulfill the contract. Each test gets one of them, empty."""
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -116,15 +114,3 @@ def directory_of() -> Iterator[Callable[[Engine], Directory]]:
     yield build
     for engine in engines:
         engine.dispose()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
-    """A separate file system of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        lacking("permission to mount a small disk")
-    yield folder
-    subprocess.run(["umount", folder], check=True)

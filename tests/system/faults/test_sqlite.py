@@ -1,9 +1,7 @@
 """SQLite with many writers, and with a full disk."""
 
-import os
 import resource
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,18 +12,6 @@ from faults.service import Service
 
 Serve = Callable[..., Service]
 Hold = Callable[..., object]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, lacking: Callable[[str], None]) -> Iterator[Path]:
-    """A file system of 8 MiB."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "roster", str(directory)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        lacking("the right to mount a small disk")
-    yield directory
-    subprocess.run(["umount", directory], check=True)
 
 
 def test_writers_in_several_processes_lose_nothing_if_some_are_killed(

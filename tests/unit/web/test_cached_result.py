@@ -29,6 +29,15 @@ class Paused:
         self.resumed.clear()
 
 
+def paused_after_the_first_result() -> tuple[Paused, CachedResult[str]]:
+    compute = Paused(["first", "second"])
+    get = CachedResult(compute)
+    compute.resumed.set()
+    assert get() == "first"
+    compute.pause()
+    return compute, get
+
+
 @pytest.fixture
 def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
     """Advances the clock of the cached results."""
@@ -71,11 +80,7 @@ def test_caches_and_replaces_a_failure_like_a_result(advance: Advance) -> None:
 
 
 def test_other_threads_get_the_last_result_while_one_computes(advance: Advance) -> None:
-    compute = Paused(["first", "second"])
-    get = CachedResult(compute)
-    compute.resumed.set()
-    assert get() == "first"
-    compute.pause()
+    compute, get = paused_after_the_first_result()
     advance(1.5)
     with ThreadPoolExecutor(1) as threads:
         refreshed = threads.submit(get)
@@ -87,11 +92,7 @@ def test_other_threads_get_the_last_result_while_one_computes(advance: Advance) 
 
 
 def test_all_threads_wait_for_a_new_result_if_the_last_one_is_stale(advance: Advance) -> None:
-    compute = Paused(["first", "second"])
-    get = CachedResult(compute)
-    compute.resumed.set()
-    assert get() == "first"
-    compute.pause()
+    compute, get = paused_after_the_first_result()
     advance(3600)
     with ThreadPoolExecutor(5) as threads:
         waiting = [threads.submit(get) for _ in range(5)]
