@@ -167,7 +167,16 @@ def test_the_scheme_is_case_insensitive(guarded: ApiClient, scheme: str) -> None
 
 @pytest.mark.parametrize(
     "sent",
-    ["", "Bearer", "Bearer ", "Basic YW5uOmh1c2g=", "{token}", "Bearer:{token}", "Bearer{token}"],
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic YW5uOmh1c2g=",
+        "{token}",
+        "Bearer:{token}",
+        "Bearer{token}",
+        "XBearer {token}",
+    ],
 )
 def test_a_header_without_a_bearer_token_counts_as_missing(guarded: ApiClient, sent: str) -> None:
     headers = {"Authorization": sent.format(token=TOKENS["reader"])}

@@ -137,6 +137,8 @@ def test_a_read_may_use_replicas_that_have_the_position(
         "1-1-1",
         "111111111-1",
         "1-11111111111111111",
+        "X1-1",
+        "1-1X",
     ],
 )
 def test_an_invalid_position_is_rejected(

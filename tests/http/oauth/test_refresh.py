@@ -132,6 +132,8 @@ def test_an_invalid_request_gets_the_error_of_the_rfc(
         {"json": {"grant_type": "refresh_token", "refresh_token": "rrt_x", "token": "x"}},
         {"data": b"token=x&grant_type=refresh_token&refresh_token=rrt_x"},
         {"data": {"token": "x"}, "content_type": "multipart/form-data"},
+        {"data": b"token=x", "content_type": "Xapplication/x-www-form-urlencoded"},
+        {"data": b"token=x", "content_type": "application/x-www-form-urlencodedX"},
         {"data": {"token": "x"}, "headers": {"Content-Encoding": "gzip"}},
         {"data": {"token": "x"}, "headers": {"Content-Encoding": "Xidentity"}},
         {"data": {"token": "x"}, "query_string": {"refresh_token": "rrt_x"}},

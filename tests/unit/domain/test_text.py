@@ -124,6 +124,37 @@ def test_rejects_any_other_name(name: object, code: str) -> None:
     assert code_of(text.single_line(name, max_length=250)) == code
 
 
+IGNORABLE_NAMES = ("COMBINING GRAPHEME JOINER", "KHMER VOWEL INHERENT", "VARIATION SELECTOR")
+FILLERS = ("CHOSEONG FILLER", "JUNGSEONG FILLER", "HANGUL FILLER")
+SHOWN_FORMATS = (
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+    "\ufff9\ufffa\ufffb" + "".join(map(chr, range(0x13430, 0x13440)))
+)
+"""The characters of the category Cf that are displayed (UAX #44, Default_Ignorable_Code_Point)."""
+
+
+def is_ignorable(character: str) -> bool:
+    if unicodedata.category(character) == "Cf":
+        return character not in SHOWN_FORMATS
+    name = unicodedata.name(character, "")
+    return any(each in name for each in IGNORABLE_NAMES) or name.endswith(FILLERS)
+
+
+def test_exactly_the_invisible_characters_of_unicode_are_removed_from_the_ends() -> None:
+    characters = [chr(code) for code in (*range(0x20000), *range(0xE0000, 0xE0FFF))]
+    assigned = [each for each in characters if unicodedata.name(each, "")]
+    removed = {each for each in assigned if text.strip_invisible(f"{each}é{each}") == "é"}
+    white = {each for each in assigned if each.isspace() or each == "\u2800"}
+    assert removed - white == {each for each in assigned if is_ignorable(each)}
+
+
+def test_a_name_of_one_visible_character_is_not_blank() -> None:
+    characters = map(chr, range(0x20000))
+    visible = [each for each in characters if unicodedata.category(each)[0] in "LMNPS"]
+    blank = {each for each in visible if code_of(text.single_line(each, max_length=250)) == "blank"}
+    assert blank - {"\u2800"} == {each for each in visible if is_ignorable(each)}
+
+
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x0b", "\x85"])
 def test_lines_end_with_line_feed_or_carriage_return(separator: str) -> None:
     assert text.multiple_lines("one\r\n\ttwo\rthree\n", max_length=250) is None
