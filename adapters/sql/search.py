@@ -14,9 +14,7 @@ from adapters.sql.fixed_values import fixed_attribute, with_ranges
 from adapters.sql.pages_by_key import PagesByKey
 from adapters.sql.placeholders import COUNT, OFFSET
 from adapters.sql.query_shapes import (
-    AnyOfShape,
     QueryShape,
-    TestShape,
     fit_decimals,
     parametrize,
 )
@@ -97,7 +95,6 @@ class SearchStatements:
     def _make_page_statement(
         self, shape: QueryShape, database: str, for_update: bool
     ) -> CompiledStatement:
-        shape = _flattened(shape)
         fixed = fixed_attribute(shape, self._table) if database == "mariadb" else None
         tests = with_ranges(shape, self._table) if fixed else shape
         conditions = Conditions(self._table, database).all(tests.conditions)
@@ -153,14 +150,3 @@ def _sliced_page(
     if place.backward:
         items.reverse()
     return Page(tuple(items), more=len(rows) > place.size, total=total)
-
-
-def _flattened(shape: QueryShape) -> QueryShape:
-    """Returns the same search, with each single alternative as ordinary tests."""
-    conditions: list[TestShape] = []
-    for each in shape.conditions:
-        if isinstance(each, AnyOfShape) and len(each.alternatives) == 1:
-            conditions += each.alternatives[0]
-        else:
-            conditions.append(each)
-    return shape._replace(conditions=tuple(conditions))
