@@ -85,7 +85,7 @@ def split_chunks(data: bytes) -> Iterator[bytes]:
         yield data[start : start + MAX_RECORD_BYTES]
 
 
-def blocks(chunks: Iterable[bytes], offset: int = 0) -> Iterator[Block]:
+def blocks(chunks: Iterable[bytes], offset: int) -> Iterator[Block]:
     """Yields the lines of a file in blocks. `offset` is the offset of the first byte.
 
     A chunk may have at most MAX_RECORD_BYTES bytes. If a line is longer, its block has the first
