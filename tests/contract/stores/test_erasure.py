@@ -2,12 +2,13 @@
 
 import importlib
 import json
+import os
 import pkgutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -24,7 +25,7 @@ from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.idempotency import ANSWERS
 from adapters.sql.metadata import METADATA
-from adapters.sql.purge import StillRead
+from adapters.sql.purge import StillRead, TooLittleSpace
 from adapters.sql.store import SqlStore
 from application.access import Principal
 from application.audit import Event, History
@@ -548,6 +549,30 @@ def test_a_purge_does_not_fill_the_disk(
     directory.store.purge()
     assert occurrences(directory) == []
     directory.engine.dispose()
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_purge_needs_the_space_of_the_log_and_of_a_temporary_file(
+    tmp_path: Path,
+    directory_of: Callable[[Engine], Directory],
+    monkeypatch: pytest.MonkeyPatch,
+    missing: int,
+) -> None:
+    """VACUUM writes the pages to both. 1 MiB remains free for changes."""
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
+    directory = directory_of(migrated(tmp_path))
+    directory.add(EMAIL, NAME)
+    with directory.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("VACUUM")
+        log = (tmp_path / "roster.db-wal").stat().st_size - 32  # without its own header
+        connection.exec_driver_sql("PRAGMA user_version=1")  # the mark of an erasure
+    free = 2 * log + 1024**2 - missing
+    disk = os.statvfs_result((1, 1, free, free, free, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    assert isinstance(directory.store, SqlStore)
+    with pytest.raises(TooLittleSpace) if missing else nullcontext():
+        directory.store.purge()
 
 
 def test_a_purge_keeps_the_mark_of_an_erasure_that_another_process_commits_meanwhile(
