@@ -694,6 +694,19 @@ def test_a_syntax_error_is_described_without_the_message_of_the_server(
     assert re.fullmatch(f"SyntaxError; 42601; {timeout}; SELEKT 1", str(caught.value))
 
 
+@on_postgresql
+@pytest.mark.parametrize("as_type", ["integer", "date", "json"])
+def test_a_wrong_value_is_described_without_the_message_of_the_server(
+    directory: Directory, as_type: str
+) -> None:
+    """The messages of all errors of class 22 may quote a value."""
+    statement = text(f"SELECT CAST(:value AS {as_type})")
+    with pytest.raises(UnknownFailure) as caught, core_connection(directory.engine) as connection:
+        connection.execute(statement, {"value": "needle"})
+    assert "; 22" in str(caught.value)
+    assert "needle" not in str(caught.value)
+
+
 @on_sql
 def test_does_not_hide_an_invalid_statement(directory: Directory) -> None:
     with (
