@@ -1,5 +1,6 @@
 """Sign-up, recovery, invitation and confirmation."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from accounts.test_me import BAD_PASSWORDS
 from api.tokens import secret_token
 
 from domain.accounts import Template
+from entrypoints.container import utc_now
 
 
 def sign_up(service: Service, email: str = "bob@example.org", name: str = "Bob") -> Any:
@@ -62,6 +64,25 @@ def test_a_signup_gets_409_if_the_address_was_taken_since(service: Service) -> N
     response = confirm(service, token, password=NEW_PASSWORD)
     (problem,) = response.problems
     assert problem[:2] == ("409", "email_taken")
+
+
+def test_an_account_shows_when_its_password_was_last_set(service: Service) -> None:
+    def password_time() -> datetime:
+        response = service.send("GET", "/users/1/account", headers=other_issuer("users:read"))
+        return datetime.fromisoformat(response.json["data"]["attributes"]["password_time"])
+
+    start = utc_now()
+    sign_up(service)
+    assert confirm(service, service.link_token(), password=PASSWORD).status_code == 204
+    signed_up = password_time()
+    change = document("passwords", current_password=PASSWORD, password=NEW_PASSWORD)
+    response = service.send("POST", "/me/password", change, service.access("bob"))
+    assert response.status_code == 204
+    changed = password_time()
+    service.next_email()  # about the change
+    recover(service, "bob@example.org")
+    assert confirm(service, service.link_token(), password=PASSWORD).status_code == 204
+    assert start - timedelta(milliseconds=1) < signed_up < changed < password_time()
 
 
 @pytest.mark.parametrize("request_link", [sign_up, recover])
