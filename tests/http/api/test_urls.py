@@ -229,8 +229,9 @@ def test_head_has_the_status_and_headers_of_get(
 
 
 def test_the_probes_return_json(client: ApiClient) -> None:
-    for url in ("/healthz", "/readyz"):
+    for url, status in (("/healthz", "ok"), ("/readyz", "ready")):
         response = client.get(url, headers={"Accept": "text/plain"})
+        assert response.json == {"status": status}
         assert response.headers["Content-Type"] == "application/json"
 
 

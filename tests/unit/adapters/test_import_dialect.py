@@ -205,6 +205,15 @@ def test_the_error_names_an_unknown_delimiter() -> None:
     assert rest + "';'" in file_error("email;name;role\n", delimiter=",")
 
 
+@pytest.mark.parametrize(("others", "is_named"), [(16, True), (17, False)])
+def test_the_error_names_one_of_the_first_20_possible_delimiters(
+    others: int, is_named: bool
+) -> None:
+    """Comma, semicolon and tab are always possible."""
+    header = "".join(chr(0x2190 + each) for each in range(others)) + "x|email|name\n"
+    assert ("Use --delimiter '|'" in file_error(header)) is is_named
+
+
 def test_one_error_names_all_unknown_columns() -> None:
     message = file_error("E-Mail,name,shoe,Hat\n")
     assert message == (
