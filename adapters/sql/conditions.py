@@ -36,11 +36,16 @@ _HAS_TRIGRAM_INDEXES = _HAS_PREFIX_INDEXES = "postgresql"
 
 
 class Conditions:
-    """The conditions on the rows of a table, in the SQL of one database."""
+    """The conditions on the rows of a table, in the SQL of one database.
 
-    def __init__(self, table: Searchable, database: str) -> None:
+    `depth` is the number of subqueries that contain the conditions. It is part of the names of
+    tables in their own subqueries.
+    """
+
+    def __init__(self, table: Searchable, database: str, depth: int = 0) -> None:
         self._table = table
         self._database = database
+        self._depth = depth
 
     def all(self, tests: Iterable[TestShape]) -> list[Clause]:
         """Returns the conditions that together select the rows for which all tests hold."""
@@ -53,7 +58,7 @@ class Conditions:
         """
         related = self._table.related[test.relationship]
         assert related.ids is not None
-        entity_id, related_id = _aliases(related.ids)
+        entity_id, related_id = self._aliases(related.ids)
         matching = self._matching_ids(related_id, test.tests, related.searchable)
         return select(entity_id.label("id")).where(*matching), entity_id
 
@@ -93,7 +98,7 @@ class Conditions:
         related = self._table.related[test.relationship]
         if related.ids is None:
             return self._refers(test, required=required)
-        source, target = _aliases(related.ids)
+        source, target = self._aliases(related.ids)
         matching = self._matching_ids(target, test.tests, related.searchable)
         entity_id = self._table.id_column
         if required:
@@ -107,8 +112,7 @@ class Conditions:
             return column.is_not(None)
         if required or are_ids(test.tests):
             return and_(*self._matching_ids(column, test.tests, related))
-        others = related.aliased()
-        on_others = Conditions(others, self._database)
+        others, on_others = self._others(related)
         held = (on_others._clause(each, required=False) for each in test.tests)
         return select(others.id_column).where(others.id_column == column, *held).exists()
 
@@ -120,11 +124,21 @@ class Conditions:
             return [
                 _any_alternative(column, each) for each in tests if isinstance(each, ConditionShape)
             ]
-        others = related.aliased()
-        ids = select(others.id_column).where(*Conditions(others, self._database).all(tests))
+        others, on_others = self._others(related)
+        ids = select(others.id_column).where(*on_others.all(tests))
         if others.matches_at_most_one(tests):
             return [column == ids.scalar_subquery()]
         return [column.in_(ids)]
+
+    def _others(self, related: Searchable) -> "tuple[Searchable, Conditions]":
+        """Returns the related entities under another name, and the conditions on them."""
+        others = related.aliased(f"_entities{self._depth}")
+        return others, Conditions(others, self._database, self._depth + 1)
+
+    def _aliases(self, columns: tuple[Column[Any], Column[Any]]) -> tuple[Column[Any], Column[Any]]:
+        """Returns columns of a table of pairs under another name, for a part of a statement."""
+        others = columns[0].table.alias(f"_pairs{self._depth}").c
+        return others[columns[0].name], others[columns[1].name]
 
     def _compares(self, condition: ConditionShape) -> Clause:
         table = self._table
@@ -159,12 +173,6 @@ def are_ids(tests: tuple[TestShape, ...]) -> bool:
         isinstance(each, ConditionShape) and each.attribute == "id" and each.op in (Op.EQ, Op.IN)
         for each in tests
     )
-
-
-def _aliases(columns: tuple[Column[Any], Column[Any]]) -> tuple[Column[Any], Column[Any]]:
-    """Columns of one table under another name, for a part of a statement."""
-    others = columns[0].table.alias().c
-    return others[columns[0].name], others[columns[1].name]
 
 
 def _any_alternative(column: ColumnElement[Any], condition: ConditionShape) -> Clause:

@@ -53,7 +53,7 @@ def _by_index(key: Column[Any], id_column: Column[int], *, lock: bool = False) -
     # A cast to a text type with a length would truncate longer keys.
     key_type = Text() if isinstance(key.type, String) else key.type
     listed = cast(bindparam("keys", type_=IdList()), ARRAY(key_type))
-    keys = func.unnest(listed).table_valued(column("key", key_type), name="keys").render_derived()
+    keys = func.unnest(listed).table_valued(column("key", key_type)).render_derived(name="_keys")
     of_key = select(key, id_column).where(key == keys.c.key).limit(1).correlate(keys)
-    row = (of_key.with_for_update() if lock else of_key).lateral("row_of_key")
+    row = (of_key.with_for_update() if lock else of_key).lateral("_row")
     return select(*row.c).select_from(keys.join(row, true()))

@@ -148,8 +148,8 @@ class LinkStatements:
     def _first_by_arrays(self) -> Select[Any]:
         """For PostgreSQL, which plans and runs an array of ids faster than LATERAL."""
         ids = cast(bindparam("ids", type_=IdList()), postgresql.ARRAY(BigInteger))
-        sources = func.unnest(ids).table_valued(column("id", BigInteger), name="sources")
-        sources = sources.render_derived()
+        sources = func.unnest(ids).table_valued(column("id", BigInteger))
+        sources = sources.render_derived(name="_sources")
         first = (
             select(self._target)
             .where(self._source == sources.c.id)
@@ -166,9 +166,9 @@ class LinkStatements:
     def _first_up_to_bound(self) -> Select[Any]:
         """Selects the range of ids up to the last one required, for SQLite without LATERAL."""
         ids = bindparam("ids", type_=IdList())
-        sources = func.json_each(ids).table_valued("value", name="sources")
+        sources = func.json_each(ids).table_valued("value", name="_sources")
         source_id = sources.c.value
-        others = self._link_table.table.alias("others")
+        others = self._link_table.table.alias("_others")
         source, target = others.c[self._source.name], others.c[self._target.name]
         last = (
             select(target)
@@ -195,7 +195,7 @@ class LinkStatements:
             .limit(_COUNT)
             for number in range(width)
         ]
-        first = (union_all(*parts) if width > 1 else parts[0]).subquery("first")
+        first = (union_all(*parts) if width > 1 else parts[0]).subquery("_first")
         entities = self._entities.table
         columns = [entities.c[name] for name in self._entities.fields]
         joined = first.join(entities, entities.c.id == first.c.id)
@@ -215,13 +215,13 @@ def _insert_from_arrays(columns: Sequence[Column[Any]]) -> Any:
         for name in ("sources", "targets")
     ]
     ids = [column(name, BigInteger) for name in ("source_id", "target_id")]
-    pairs = func.unnest(*lists).table_valued(*ids, name="pairs").render_derived()
+    pairs = func.unnest(*lists).table_valued(*ids).render_derived(name="_pairs")
     return _skipping(postgresql.insert(columns[0].table), columns, select(*pairs.c))
 
 
 def _insert_from_json(columns: Sequence[Column[Any]]) -> Any:
     """For SQLite: the parameter is the list of pairs."""
-    pairs = func.json_each(bindparam("pairs", type_=IdList())).table_valued("value", name="pairs")
+    pairs = func.json_each(bindparam("pairs", type_=IdList())).table_valued("value", name="_pairs")
     ids = [func.json_extract(pairs.c.value, path) for path in ("$[0]", "$[1]")]
     # SQLite takes ON for a part of the join if there is no WHERE.
     return _skipping(

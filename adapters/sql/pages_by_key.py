@@ -48,9 +48,12 @@ class PagesByKey:
             return self._page_of_pairs(shape, test)
         if shape.numbered or not (alternatives := self._alternatives(shape)):
             return None
-        branches = [select(self._page_of_keys(each).subquery()) for each in alternatives]
+        branches = [
+            select(self._page_of_keys(each).subquery(f"_keys{number}"))
+            for number, each in enumerate(alternatives)
+        ]
         direction = read_order(shape)
-        keys = union(*branches).subquery("keys")
+        keys = union(*branches).subquery("_keys")
         first = select(keys).order_by(*order_by(keys.c, direction)).limit(COUNT)
         return self._with_keys(first, direction)
 
@@ -68,7 +71,7 @@ class PagesByKey:
     def _with_keys(self, keys: Select[Any], direction: tuple[Order, ...]) -> Select[Any]:
         """Selects the rows that have the ids in the keys, in the order of the keys."""
         id_column = self._table.id_column
-        first = keys.subquery("first")
+        first = keys.subquery("_first")
         joined = first.join(id_column.table, id_column == first.c.id)
         return self._table.select().select_from(joined).order_by(*order_by(first.c, direction))
 

@@ -131,8 +131,8 @@ def _with_total(
     """
     counted = matching.with_only_columns(
         func.count().label("total"), maintain_column_froms=True
-    ).subquery("counted")
-    rows = page.subquery("page")
+    ).subquery("_counted")
+    rows = page.subquery("_page")
     both = select(counted.c.total, *rows.c).select_from(counted.outerjoin(rows, true()))
     return both.order_by(*order_by(rows.c, ordering))
 

@@ -86,9 +86,9 @@ class Searchable:
         copied.related = related
         return copied
 
-    def aliased(self) -> "Searchable":
+    def aliased(self, name: str) -> "Searchable":
         """Returns the same table under another name, for a subquery about other entities."""
-        columns = self.id_column.table.alias().c
+        columns = self.id_column.table.alias(name).c
 
         def other(column: Column[Any]) -> Column[Any]:
             return columns[column.name]

@@ -73,10 +73,14 @@ def _first_of_branches(
     an index for this column only, and sorts all rows that have the value.
     """
     branches = [
-        select_first(matching.where(branch.clause), columns, branch.sorted_by(ordering)).subquery()
-        for branch in _keyset_branches(columns, ordering, start, as_range=database == "mariadb")
+        select_first(matching.where(branch.clause), columns, branch.sorted_by(ordering)).subquery(
+            f"_range{number}"
+        )
+        for number, branch in enumerate(
+            _keyset_branches(columns, ordering, start, as_range=database == "mariadb")
+        )
     ]
-    joined = union_all(*map(select, branches)).subquery("joined")
+    joined = union_all(*map(select, branches)).subquery("_joined")
     return select(joined).order_by(*order_by(joined.c, ordering)).limit(COUNT)
 
 
