@@ -8,6 +8,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from adapters.sql.connection_pool import DeadlinePool
 from adapters.sql.database_urls import BadUrl, check_mariadb, check_postgresql, check_sqlite
 from adapters.sql.dialects import mariadb, postgresql, sqlite
+from adapters.sql.dialects.words import quote_words
 
 MAX_REPLICAS: Final = 16
 
@@ -93,7 +94,7 @@ def _mariadb(text: str, pool_size: int) -> Engine:
 
 
 def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         poolclass=DeadlinePool,
         pool_size=pool_size,
@@ -104,6 +105,8 @@ def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
         hide_parameters=True,  # errors in the log must not show personal data
         **options,
     )
+    quote_words(engine)
+    return engine
 
 
 _ENGINES: Final[Mapping[str, Callable[[str, int], Engine]]] = {
