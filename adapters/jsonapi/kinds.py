@@ -67,6 +67,17 @@ def anchored(pattern: str) -> str:
     return f"^(?:{pattern})$"
 
 
+def escaped(text: str) -> str:
+    """Returns a pattern of exactly this text, for Python and for JSON Schema.
+
+    JSON Schema rejects escapes of other characters, unlike those of `re.escape`.
+    """
+    return _SYNTAX_CHARACTER.sub(r"\\\g<0>", text)
+
+
+_SYNTAX_CHARACTER: Final = re.compile(r"[\\^$.|?*+()\[\]{}/]")
+
+
 class Kind(fields.Field[Any]):
     """A field of one kind.
 
@@ -379,7 +390,7 @@ class Choice(Kind):
         super().__init__(**{"enum": list(values), **options})
         self._values = frozenset(values)
         self._unknown = Problem("invalid_format", f"must be one of {', '.join(values)}")
-        self.text_pattern = "|".join(map(re.escape, values))
+        self.text_pattern = "|".join(map(escaped, values))
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str):

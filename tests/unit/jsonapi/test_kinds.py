@@ -1,5 +1,7 @@
 """Every kind of value in JSON, text, cursors and JSON Schema."""
 
+import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -399,6 +401,16 @@ def test_a_finer_read_only_timestamp_is_not_the_stored_one() -> None:
 
 def test_a_uuid_is_read_in_upper_case() -> None:
     assert Uuid().to_json(Uuid().deserialize(str(AN_ID).upper())) == str(AN_ID)
+
+
+def test_the_pattern_of_a_choice_escapes_what_json_schema_lets_it_escape() -> None:
+    values = [f"a{each}b" for each in string.printable]
+    pattern = Choice(values=values).listed_pattern()
+    assert pattern is not None
+    assert set(re.findall(r"\\(.)", pattern)) == set(r"\^$.|?*+()[]{}/")
+    matched = re.compile(kinds.anchored(pattern))
+    assert [each for each in values if not matched.search(each)] == []
+    assert not matched.search("ab")
 
 
 @pytest.mark.parametrize("pattern", [r"[a-z]+", r"a|b"])
