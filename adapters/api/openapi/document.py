@@ -13,12 +13,12 @@ from flask import Blueprint, Response
 from adapters.api.authorization import scope_alternatives
 from adapters.api.openapi import examples
 from adapters.api.openapi.parameters import (
-    ERASE,
     IF_MATCH,
     IF_NONE_MATCH,
     KEY,
     SENT_POSITION,
     UNLESS_MATCH,
+    erase,
     fieldsets,
     include,
     list_parameters,
@@ -355,7 +355,7 @@ class OpenApi:
                 },
                 "delete": {
                     **operation_of(f"delete_{resource.type}", f"Delete one {noun}", resource.type),
-                    "parameters": [IF_MATCH, UNLESS_MATCH, ERASE],
+                    "parameters": [IF_MATCH, UNLESS_MATCH, erase(resource)],
                     "responses": {
                         "204": {"description": "Deleted."},
                         **error_responses(

@@ -27,6 +27,7 @@ from adapters.jsonapi.parameters import (
 from adapters.jsonapi.resource import Attribute, Resource
 from adapters.jsonapi.suggestions import SEARCH
 from adapters.web.positions import POSITION
+from application.access import Action, required_scopes
 from application.inclusion import MAX_LINKED
 from application.relationships import Relationship
 from application.search import Op
@@ -80,17 +81,21 @@ SENT_POSITION: Final = _header(
     minLength=1,
     maxLength=64,
 )
-ERASE: Final = _query(
-    ERASE_HISTORY,
-    {"type": "boolean", "default": False},
-    "Also erases the personal values from the audit log and from stored responses, even if the "
-    "resource is already deleted. Requires the scope `users:erase`.",
-)
 NO_INCLUDE: Final = _query(
     "include",
     {"type": "string", "maxLength": 0},
     "The resource has no relationships, so the value must be empty.",
 )
+
+
+def erase(resource: Resource) -> dict[str, Any]:
+    """Returns the parameter that erases the history of a deleted resource."""
+    scope = required_scopes(resource.type, Action.ERASE)[-1]
+    text = (
+        "Also erases the personal values from the audit log and from stored responses, even if the "
+        f"resource is already deleted. Requires the scope `{scope}`."
+    )
+    return _query(ERASE_HISTORY, {"type": "boolean", "default": False}, text)
 
 
 def include(

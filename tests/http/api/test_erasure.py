@@ -201,8 +201,9 @@ def test_a_key_beyond_the_limit_gets_429(
     assert client.post(USERS, json={"data": user}).status_code == 201
 
 
-def test_the_description_has_the_parameter_and_its_scope(client: ApiClient) -> None:
-    described = client.get("/openapi.json").json["paths"][f"{USERS}/{{id}}"]["delete"]
+@pytest.mark.parametrize("type_", ["users", "groups"])
+def test_the_description_has_the_parameter_and_its_scope(client: ApiClient, type_: str) -> None:
+    described = client.get("/openapi.json").json["paths"][f"/api/v1/{type_}/{{id}}"]["delete"]
     (parameter,) = (each for each in described["parameters"] if each["name"] == "erase_history")
     assert parameter["schema"] == {"type": "boolean", "default": False}
-    assert "users:erase" in parameter["description"]
+    assert f"`{type_}:erase`" in parameter["description"]
