@@ -1,6 +1,7 @@
 """The page that explains each error code. The `about` links of errors refer to its sections."""
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Final
 
 from flask import Blueprint, Response
@@ -288,13 +289,20 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def error_codes(types: Iterable[AnyType]) -> Mapping[str, tuple[str, str]]:
-    """Maps all codes to their statuses and their meaning: ERRORS, and the codes of the types."""
-    own_codes = {
-        error.code: (str(status_of(error)), error.meaning)
-        for each in types
-        for error in each.errors
-    }
-    return {**ERRORS, **own_codes}
+    """Maps all codes to their statuses and their meaning: ERRORS, and the codes of the types.
+
+    If several errors have the same code, it has the statuses and the meanings of all of them.
+    """
+    codes = dict(ERRORS)
+    for error in chain.from_iterable(each.errors for each in types):
+        status, meaning = codes.get(error.code, ("", ""))
+        statuses = [*filter(None, status.split(", "))]
+        if (own := str(status_of(error))) not in statuses:
+            statuses.append(own)
+        if error.meaning not in meaning:
+            meaning = f"{meaning} {error.meaning}".lstrip()
+        codes[error.code] = ", ".join(statuses), meaning
+    return codes
 
 
 def errors(codes: Mapping[str, tuple[str, str]]) -> Blueprint:

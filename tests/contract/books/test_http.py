@@ -277,6 +277,11 @@ def test_the_api_describes_all_resources(send: Any, client: Any) -> None:
     assert {"/api/v1/books", "/api/v1/books/{id}", "/api/v1/books/{id}/history"} <= paths.keys()
 
 
+def test_a_code_has_the_meanings_of_all_types_that_use_it(client: Any) -> None:
+    meaning = "Another book has this ISBN. Another source has this number."
+    assert f"<p>{meaning}</p>" in client.get("/docs/errors").text
+
+
 def test_users_and_books_are_separate(create: Any, send: Any) -> None:
     book = create(title="Emma")
     user = {"data": {"type": "users", "attributes": {"email": "ann@example.org", "name": "Ann"}}}
