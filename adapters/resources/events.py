@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from marshmallow_jsonapi import Schema
 
-from adapters.jsonapi.kinds import Boolean, Id, Integer, Json, Text, Timestamp, write_timestamp
+from adapters.jsonapi.kinds import Id, Integer, Json, Text, Timestamp, write_timestamp
 from adapters.jsonapi.resource import Resource
 from application.audit import Event, EventAction
 from domain.errors import Problem
@@ -37,7 +38,7 @@ def _difference(change: Mapping[str, Any]) -> str:
 
 
 def _display(value: Any) -> str:
-    return Boolean().to_display(value) if isinstance(value, bool) else str(value)
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 class EventSchema(Schema):

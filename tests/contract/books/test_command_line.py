@@ -175,6 +175,19 @@ def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:
     assert roster("books", "count").stdout == "1\n"
 
 
+def test_a_history_shows_values_as_json(roster: Any) -> None:
+    assert roster("books", "create", "--title", "Emma", "--extra", "1.50").exit_code == 0
+    for value in ('{"binding":["cloth",null,true],"é":1}', "[]", "false", '"a text"'):
+        assert roster("books", "update", "1", "--extra", value).exit_code == 0
+    history = roster("books", "history", "1", "--columns", "changes", "--wide").stdout
+    assert [line.strip() for line in history.splitlines()][2:] == [
+        'extra 1.5 → {"binding":["cloth",null,true],"é":1}',
+        'extra {"binding":["cloth",null,true],"é":1} → []',
+        "extra [] → false",
+        "extra false → a text",
+    ]
+
+
 def test_pairs_refer_by_id_to_entities_without_unique_text(roster: Any, tmp_path: Path) -> None:
     isbn = "123e4567-e89b-12d3-a456-426614174000"
     assert roster("sources", "create", "--isbn", isbn).exit_code == 0
