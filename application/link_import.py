@@ -58,8 +58,8 @@ class ListSummary(NamedTuple):
 class LinkImport:
     """Imports pairs of an association.
 
-    A record has an attribute for each side, named by the noun of its type. Its value is that of the
-    type's unique key. If not every entity has a unique text, it is an id.
+    A record has an attribute for each of Association.columns. Its value is that of the unique key
+    of the type. If not every entity has a unique text, it is an id.
     """
 
     def __init__(
@@ -188,9 +188,7 @@ class _PairBatches:
     def __init__(self, association: Association, work: UnitOfWork) -> None:
         self._work = work
         self._links = work.links(association.ends[0])
-        self._types = {
-            each.not_found.noun: each for each in (association.source, association.target)
-        }
+        self._types = association.columns
         self._references = {
             name: References(work.repository(each), each, by_id=each.reference == "id")
             for name, each in self._types.items()

@@ -54,6 +54,19 @@ class Association:
         """The relationships of the source type and of the target type."""
         return ToMany(self, is_source=True), ToMany(self, is_source=False)
 
+    @cached_property
+    def columns(self) -> Mapping[str, AnyType]:
+        """The types of the source and of the target, by the names of their columns in files.
+
+        A column has the name of the noun of its type. If both nouns are the same, it has the name
+        of the relationship that leads to its entities.
+        """
+        types = self.source, self.target
+        nouns = [each.not_found.noun for each in types]
+        is_ambiguous = nouns[0].casefold() == nouns[1].casefold()
+        names = (self.target_name, self.source_name) if is_ambiguous else nouns
+        return dict(zip(names, types, strict=True))
+
 
 @dataclass(frozen=True)
 class ToMany:

@@ -37,14 +37,11 @@ def with_secret(resource: Resource, name: str) -> Resource:
 
 
 def of_pairs(association: Association, catalog: Catalog) -> Resource:
-    """Returns the declaration of pairs, with the first unique attribute of each side.
-
-    Each attribute has the name of the noun of its side.
-    """
-    nouns = {each.not_found.noun: each for each in (association.source, association.target)}
-    if len(nouns) < 2:
-        raise ValueError(f"The files of {association.name} would have two columns of one name.")
-    attributes = {noun: Attribute(noun, _reference(catalog, each)) for noun, each in nouns.items()}
+    """Returns the declaration of pairs, with an attribute for each side (Association.columns)."""
+    attributes = {
+        name: Attribute(name, _reference(catalog, each))
+        for name, each in association.columns.items()
+    }
     return Resource(association.name, attributes)
 
 

@@ -30,18 +30,10 @@ def association_commands(association: "Association") -> click.Group:
     return group
 
 
-def _nouns(association: "Association") -> tuple[str, str]:
-    """Returns the names of the columns."""
-    return association.source.not_found.noun, association.target.not_found.noun
-
-
 def _columns_of(association: "Association") -> str:
     """Returns the columns and their contents: "group (its name) and user (its email)"."""
-    source, target = (
-        f"{each.not_found.noun} (its {each.reference})"
-        for each in (association.source, association.target)
-    )
-    return f"{source} and {target}"
+    columns = association.columns.items()
+    return " and ".join(f"{name} (its {each.reference})" for name, each in columns)
 
 
 def _declaration(association: "Association") -> "Resource":
@@ -57,7 +49,7 @@ def _imports(association: "Association") -> "Iterator[RunImport]":
 
 
 def _import_command(association: "Association") -> click.Command:
-    name, nouns = association.name, _nouns(association)
+    name, columns = association.name, tuple(association.columns)
 
     @click.command("import")
     @imports.source_options
@@ -74,7 +66,7 @@ def _import_command(association: "Association") -> click.Command:
         from application.record_import import ImportOptions
 
         source = imports.open_source(
-            file, file_format, _declaration(association), nouns, **read_options
+            file, file_format, _declaration(association), columns, **read_options
         )
         options = ImportOptions(skip_errors=skip_errors, dry_run=dry_run)
         imports.run_import(source, _imports(association), options, errors_file, as_json=as_json)
@@ -87,14 +79,14 @@ def _import_command(association: "Association") -> click.Command:
 
         \b
         roster {name} import {name}.csv --errors rejected.csv
-        roster {name} import {name}.csv --column {nouns[1]}="My {nouns[1]}"
+        roster {name} import {name}.csv --column {columns[1]}="My {columns[1]}"
         roster {name} import {name}.jsonl --skip-errors
         """
     return import_pairs
 
 
 def _export_command(association: "Association") -> click.Command:
-    name, nouns = association.name, _nouns(association)
+    name, columns = association.name, tuple(association.columns)
 
     @click.command("export")
     @click.argument("file", default=STANDARD, type=click.Path(allow_dash=True, dir_okay=False))
@@ -117,7 +109,7 @@ def _export_command(association: "Association") -> click.Command:
                     for pair in progress.watched(pairs)
                 )
                 write = WRITERS[file_format]
-                parts = write(values, nouns, byte_order_mark=bom, protection=protection)
+                parts = write(values, columns, byte_order_mark=bom, protection=protection)
                 files.write(parts, target)
                 if protection:
                     progress.say(exports.protection_message(protection.count))

@@ -208,6 +208,32 @@ def test_pairs_refer_by_id_to_entities_without_unique_text(roster: Any, tmp_path
     )
 
 
+def test_pairs_of_one_type_have_a_column_for_each_relationship(roster: Any, tmp_path: Path) -> None:
+    question, answer = (
+        json.loads(roster("notes", "create", "--body", body, "--json").stdout)["data"]["id"]
+        for body in ("Why?", "So.")
+    )
+    for form, content in (
+        ("csv", f"questions,answers\n{question},{answer}\n"),
+        ("jsonl", f'{{"questions":"{question}","answers":"{answer}"}}\n'),
+    ):
+        assert roster("notes", "add-answers", question, answer).exit_code == 0
+        file = tmp_path / f"replies.{form}"
+        assert roster("replies", "export", str(file)).exit_code == 0
+        assert file.read_text() == content
+        assert roster("notes", "remove-answers", question, answer).exit_code == 0
+        result = roster("replies", "import", str(file))
+        assert (result.stderr, result.stdout) == ("", "1 created, 0 changed, 0 unchanged, 0 bad\n")
+        removed = roster("notes", "remove-answers", question, answer)
+        assert removed.stdout == "1 removed, 0 unchanged\n"
+    file.write_text(f'{{"questions":"{question}"}}\n{{"questions":"x","answers":"{answer}"}}\n')
+    rejected = roster("replies", "import", str(file))
+    assert [line.split(": ")[:3] for line in rejected.stderr.splitlines()[:2]] == [
+        ["line 1", "answers", "missing"],
+        ["line 2", "questions", "note_not_found"],
+    ]
+
+
 def test_an_exported_reference_is_the_same_after_an_import(roster: Any, tmp_path: Path) -> None:
     file, again = tmp_path / "notes.csv", tmp_path / "imported.csv"
     for options in (("--isbn", "a-1"), ()):

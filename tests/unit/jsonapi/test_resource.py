@@ -15,10 +15,8 @@ from marshmallow_jsonapi.fields import Relationship
 
 from adapters.api.openapi.parameters import list_parameters
 from adapters.api.openapi.schemas import schemas
-from adapters.files.columns import of_pairs
 from adapters.files.formats import FORMATS
 from adapters.files.writing import write_csv, write_jsonl
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.errors import RequestError
@@ -337,11 +335,9 @@ def test_a_relationship_may_lack_a_description() -> None:
     assert Resource.of(ShelfSchema).relationships["books"].description == ""
 
 
-def test_pairs_of_one_type_cannot_be_columns() -> None:
-    """Both columns of a file would have the name of the type."""
+def test_the_columns_of_pairs_of_one_type_are_named_by_the_relationships() -> None:
     friends = Association("friends", "friend", USER_TYPE, "friends", USER_TYPE, "friend_of")
-    with pytest.raises(ValueError, match="two columns of one name"):
-        of_pairs(friends, NO_RELATIONSHIPS)
+    assert [*friends.columns] == ["friend_of", "friends"]
 
 
 # -- Secret attributes ---------------------------------------------------------------------------
