@@ -150,6 +150,17 @@ class ImportRefused(Conflict):
         self.summary = ImportSummary(bad=summary.bad)
 
 
+class NoUniqueKey(Conflict):
+    """An import cannot change entities of a type that has no unique attribute."""
+
+    code = "no_unique_attribute"
+
+    def __init__(self, entity_type: EntityType[Any, Any]) -> None:
+        super().__init__(
+            f"An import cannot change {entity_type.name}, because they have no unique attribute."
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
     """The options of an import.
@@ -206,11 +217,14 @@ class Import(Generic[N, E]):
 
         The unit must open within the current deadline, and then has MAX_SECONDS. Raises
         ImportRefused if a record is rejected, unless `skip_errors` is set; nothing is imported
-        then. Also raises the errors of the policy and of Begin.
+        then. Raises NoUniqueKey for an update of a type without a unique key. Also raises the
+        errors of the policy and of Begin.
         """
         for action in options.actions:
             self._policy.authorize(context.principal, action, self._type.name)
         updating = Action.CHANGE in options.actions
+        if updating and not self._type.unique:
+            raise NoUniqueKey(self._type)
         summary = ImportSummary()
         with suppress(_DryRun), self._begin(context, for_update=updating) as work:
             restart_deadline(MAX_SECONDS)

@@ -1,4 +1,4 @@
-"""Imports of a type with two unique keys, on every store."""
+"""Imports of a type with two unique keys on every store, and of one without a key."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +20,14 @@ from adapters.sql.searchable import Searchable
 from adapters.sql.store import SqlStore
 from application.entities import UniqueKey
 from application.ports import Context
-from application.record_import import Import, ImportOptions, ImportSummary, Record, RejectedRecord
+from application.record_import import (
+    Import,
+    ImportOptions,
+    ImportSummary,
+    NoUniqueKey,
+    Record,
+    RejectedRecord,
+)
 from domain.attributes import KeyTaken
 
 ANONYMOUS: Final = Context()
@@ -114,3 +121,14 @@ def test_an_update_rejects_what_the_other_key_forbids(store: Store) -> None:
         "b": "ONE",
         "c": "three",
     }
+
+
+@pytest.mark.parametrize("options", [ImportOptions(update=True), ImportOptions(update_only=True)])
+def test_an_update_requires_a_unique_key(options: ImportOptions) -> None:
+    no_key = replace(BOOK_TYPE, unique=())
+    records = [Record(1, {"title": "Emma"})]
+    with pytest.raises(NoUniqueKey) as error:
+        Import(no_key, MemoryStore(now).begin)(records, ANONYMOUS, options, lambda _: None)
+    assert error.value.detail == (
+        "An import cannot change books, because they have no unique attribute."
+    )
