@@ -1,13 +1,25 @@
 """Stores the entities of any type in a table, with a version in each row."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Final, Generic, NamedTuple
 
-from sqlalchemy import Column, Engine, Table, bindparam, delete, false, insert, select, update
+from sqlalchemy import (
+    Column,
+    Engine,
+    Table,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    false,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import mysql, postgresql
 
 from adapters.sql.bulk import Bulk, Inserter, inserter
 from adapters.sql.compiled import CompiledStatement
@@ -73,7 +85,7 @@ class EntityTable(Generic[N, E]):
         self.constraints = {
             name: key
             for key, column in self.unique.items()
-            for name in (f"uq_{table.name}_{column.name}", f"{table.name}.{column.name}")
+            for name in _names_of_constraint(column)
         }
         columns = [table.c[name] for name in self.fields]
         by_id = select(*columns).where(table.c.id == bindparam("entity_id"))
@@ -136,6 +148,24 @@ class EntityTable(Generic[N, E]):
             unique=list(self.unique.values()),
             constraints=self.constraints.keys(),
         )
+
+
+def _names_of_constraint(column: Column[Any]) -> Iterator[str]:
+    """Yields the names by which databases call the unique constraint of a column in errors.
+
+    SQLite names the column. The other databases limit the length of names differently.
+    """
+    yield f"{column.table.name}.{column.name}"
+    for constraint in column.table.constraints:
+        if isinstance(constraint, UniqueConstraint) and [*constraint.columns] == [column]:
+            for dialect in _DIALECTS:
+                yield str(dialect.identifier_preparer.format_constraint(constraint))
+
+
+_DIALECTS: Final = (
+    postgresql.dialect(),  # type: ignore[no-untyped-call]  # SQLAlchemy does not type it
+    mysql.dialect(),
+)
 
 
 def _among(column: Column[Any]) -> Any:

@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from marshmallow_jsonapi import Schema
 from marshmallow_jsonapi.fields import Relationship
-from sqlalchemy import Column, ForeignKey, Identity, Index, Integer, MetaData, Table
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
 
 from adapters.jsonapi.kinds import Id, Text, Timestamp
 from adapters.jsonapi.resource import Resource
@@ -18,13 +27,14 @@ from adapters.sql.metadata import METADATA as ROSTER_METADATA
 from adapters.sql.repository import Derived, EntityTable
 from adapters.sql.searchable import Searchable
 from adapters.sql.tables import LinkTable
-from application.entities import AnyType, EntityType
+from application.entities import AnyType, EntityType, UniqueKey
 from application.relationships import Association, ToOne
 from domain import text as rules
 from domain.attributes import (
     AttributeRules,
     EntityChanges,
     EntityNotFound,
+    KeyTaken,
     NewEntity,
     Rule,
     Versioned,
@@ -47,8 +57,13 @@ def new_metadata() -> MetaData:
     return MetaData(naming_convention=ROSTER_METADATA.naming_convention)
 
 
-def plain_type(name: str, texts: Sequence[str], references: Sequence[str] = ()) -> AnyType:
-    """Returns a type with these attributes and references, all of which are nullable."""
+def plain_type(
+    name: str, texts: Sequence[str], references: Sequence[str] = (), unique: Sequence[str] = ()
+) -> AnyType:
+    """Returns a type with these attributes and references, all of which are nullable.
+
+    `unique` are those of the attributes that are unique.
+    """
     of_texts: dict[str, Rule] = dict.fromkeys(texts, partial(rules.single_line, max_length=_LENGTH))
     attributes = AttributeRules(
         of_texts | dict.fromkeys(references, reference),
@@ -73,7 +88,14 @@ def plain_type(name: str, texts: Sequence[str], references: Sequence[str] = ()) 
         changes=type("Changes", (EntityChanges,), {"RULES": attributes, "__slots__": ()}),
         entity=type("Entity", (Versioned, fields), {"__slots__": ()}),
         not_found=type("NotFound", (EntityNotFound,), not_found),
+        unique=tuple(UniqueKey(each, _taken(name, each)) for each in unique),
     )
+
+
+def _taken(noun: str, attribute: str) -> type[KeyTaken]:
+    code, meaning = f"{attribute}_taken", f"Another {noun} has this {attribute}."
+    members = {"code": code, "noun": noun, "attribute": attribute, "meaning": meaning}
+    return type("Taken", (KeyTaken,), members)
 
 
 def plain_resource(
@@ -128,16 +150,18 @@ def _entity_table(
         *(Column(each, BigIntId, ForeignKey(f"{other}.id")) for each, other in targets.items()),
         *(Column(each, TimestampColumn, nullable=False) for each in _TIMES),
         Column("version", Integer, nullable=False),
+        *(UniqueConstraint(each.attribute) for each in entity_type.unique),
         sqlite_autoincrement=True,
         **_OPTIONS,
     )
     searchable = Searchable(
         columns=[table.c[each] for each in entity_type.entity._fields],
         folded={each: table.c[f"_{each}_key"] for each in texts},
-        unique=(table.c.id,),
+        unique=(table.c.id, *(table.c[each.attribute] for each in entity_type.unique)),
     )
     derived = {f"_{each}_key": Derived(each, _folded) for each in texts}
-    return EntityTable(entity_type, table, searchable, derived=derived)
+    unique = {each.attribute: table.c[each.attribute] for each in entity_type.unique}
+    return EntityTable(entity_type, table, searchable, derived=derived, unique=unique)
 
 
 def _folded(value: str | None) -> str | None:
