@@ -6,7 +6,6 @@ from typing import Any, BinaryIO, Final
 from adapters.files.csv_header import CsvHeader
 from adapters.files.reading import (
     DEFAULT_READ_OPTIONS,
-    ERROR_COLUMNS,
     Names,
     ReadOptions,
     Records,
@@ -70,8 +69,9 @@ class CsvRecords(Records):
             name for name in self._names if isinstance(resource.settable[name].field, Json)
         ]
         self._text_names = [name for name in self._names if name not in parsed_names]
+        self._error_headers = names.line, names.errors
         self._error_column_indexes = {
-            index for index, name in enumerate(columns) if name in ERROR_COLUMNS
+            index for index, name in enumerate(columns) if name in names.ignored
         }
         secrets = secret_names(resource)
         self._secret_indexes = {index for index, name in enumerate(columns) if name in secrets}
@@ -149,7 +149,7 @@ class CsvRecords(Records):
 
     def header(self) -> bytes:
         sep_line = self._encode(f"{self._sep_line}\n") if self._sep_line else b""
-        headers = [*ERROR_COLUMNS, *self._repeated_cells(self._header)]
+        headers = [*self._error_headers, *self._repeated_cells(self._header)]
         return sep_line + self._encode_row(headers)
 
     def rejected_row(self, rejected: RejectedRecord) -> bytes:

@@ -8,7 +8,6 @@ from marshmallow import ValidationError
 
 from adapters.files.reading import (
     DEFAULT_READ_OPTIONS,
-    ERROR_COLUMNS,
     Names,
     ReadOptions,
     Records,
@@ -48,10 +47,10 @@ class JsonRecords(Records):
         self._ignore_unknown = options.ignore_unknown
         self._settable = resource.settable.keys()
         secrets = secret_names(resource)
-        self._not_repeated = {*ERROR_COLUMNS, *secrets}
+        self._not_repeated = names.ignored | secrets
         mapped = (header for header, name in names.mapped.items() if name in secrets)
         self._secret_names = [*map(normalize, secrets), *mapped]
-        ignored = {"id", *resource.attributes, *ERROR_COLUMNS} - resource.settable.keys()
+        ignored = {"id", *resource.attributes, *names.ignored} - resource.settable.keys()
         self._ignored = ignored - names.mapped.keys()
         self._exact_names = frozenset(resource.settable) - names.mapped.keys()
         self._converted = [
@@ -66,7 +65,7 @@ class JsonRecords(Records):
     def __iter__(self) -> Iterator[Record]:
         for row in self._rows:
             if row.content is None:
-                source = {} if self._may_have_secret(row.text) else {"text": row.text}
+                source = {} if self._may_have_secret(row.text) else {self._names.text: row.text}
                 yield Record(row.line, {}, source, row.problem, row.item)
                 continue
             ignored, problem = self._ignored, None
@@ -120,7 +119,8 @@ class JsonRecords(Records):
             if self._names.attribute(name) not in self._not_repeated
         }
         errors = [str(error) for error in rejected.errors]
-        (line,) = jsonl.write([{"line": rejected.record.line, "errors": errors} | attributes])
+        added = {self._names.line: rejected.record.line, self._names.errors: errors}
+        (line,) = jsonl.write([added | attributes])
         return self._encode(line.decode("utf-8"))
 
 

@@ -8,9 +8,6 @@ from adapters.jsonapi.resource import Resource
 from application.record_import import Record, RejectedRecord
 from domain.text import strip_invisible
 
-ERROR_COLUMNS: Final = ("line", "errors")
-"""The first columns of a file of rejected records. Imports ignore them."""
-
 MAX_NAME_LENGTH: Final = 100
 """The number of characters that an error quotes of a name."""
 
@@ -48,12 +45,18 @@ class Records(Protocol):
 class Names:
     """The names of columns and members, ignoring case and surrounding space.
 
-    `mapped` maps the normalized headers of ReadOptions.columns to their attributes.
+    `mapped` maps the normalized headers of ReadOptions.columns to their attributes. `line` and
+    `errors` are the first columns of a file of rejected records, which imports ignore. `text` is
+    the member with a record that is not JSON. If an attribute has such a name, `_` precedes it.
     """
 
     def __init__(self, resource: Resource, options: ReadOptions) -> None:
         self.mapped = {normalize(header): name for name, header in options.columns.items()}
-        known = {"id", *resource.declared, *ERROR_COLUMNS}
+        self.line, self.errors, self.text = (
+            f"_{name}" if name in resource.declared else name for name in ("line", "errors", "text")
+        )
+        self.ignored = frozenset((self.line, self.errors))
+        known = {"id", *resource.declared, *self.ignored}
         self._known = {normalize(name): name for name in known} | self.mapped
 
     def attribute(self, header: str) -> str:
