@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
@@ -18,7 +19,7 @@ from application.entities import E, EntityType, N, UniqueKey
 from application.ports import Begin, ConcurrentUpdate, Context, Repository, UnitOfWork
 from application.references import References
 from application.relationships import RelatedNotFound, Relationships, ToOne
-from domain.attributes import MISSING, EntityChanges
+from domain.attributes import MISSING, EntityChanges, new_entity
 from domain.english import with_article
 from domain.errors import Conflict, Invalid, Problem, Violation
 from domain.text import NOT_TEXT
@@ -304,10 +305,10 @@ class _Batches(Generic[N, E]):
         """Creates an entity for each record."""
         result = _BatchResult()
         if self._has_extra(batch):
-            batch = self._with_extra(result, batch, self._type.new.of)
+            batch = self._with_extra(result, batch, partial(new_entity, self._type.new))
         if self._references:
-            batch = self._with_references(result, batch, self._type.new.of)
-        valid = _valid(result, batch, self._type.new.of)
+            batch = self._with_references(result, batch, partial(new_entity, self._type.new))
+        valid = _valid(result, batch, partial(new_entity, self._type.new))
         taken = self._entities.add_many([new for _, new in valid], at=self._now)
         created = _without_taken(result, valid, taken)
         result.created = len(created)
@@ -438,7 +439,7 @@ class _Batches(Generic[N, E]):
         if key not in attributes:
             if self._update_only:
                 raise Invalid([Violation(key, MISSING)])
-            self._type.new.of(attributes)
+            new_entity(self._type.new, attributes)
         return self._type.changes(attributes)
 
     def _not_found(self) -> RecordError:
@@ -451,7 +452,7 @@ class _Batches(Generic[N, E]):
         The key may be wrong, so the error of a missing attribute mentions it.
         """
         try:
-            return self._type.new.of(attributes)
+            return new_entity(self._type.new, attributes)
         except Invalid as error:
             detail = f"{MISSING.detail}, because {self._not_found().detail}"
             missing = Problem(MISSING.code, detail)

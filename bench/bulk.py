@@ -21,6 +21,7 @@ from psycopg2.extensions import set_wait_callback
 from adapters.files.csv_records import CsvRecords
 from adapters.resources.users import USERS
 from bench.database import Database, attributes, database
+from domain.attributes import new_entity
 from domain.text import fold
 from domain.users import NewUser
 
@@ -111,7 +112,7 @@ def _validation_rate(people: Path, lines: int) -> float:
         users = [record.attributes for record, _ in zip(records, range(100_000), strict=False)]
     start = time.process_time()
     for each in users:
-        NewUser.of(each)
+        new_entity(NewUser, each)
     return min(lines, len(users)) / (time.process_time() - start)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Problem, Stale, Violation
 
@@ -154,22 +154,27 @@ class NewEntity:
         if broken and (violations := self.RULES.check(broken)):
             raise Invalid(violations)
 
-    @classmethod
-    def of(
-        cls, attributes: Mapping[str, Any], read_only: Mapping[str, object] = _NO_ATTRIBUTES
-    ) -> Self:
-        """Creates the value. Attributes that are absent get their defaults.
 
-        `read_only` contains the read-only attributes of the request. A new entity has no values
-        for them, so only null is accepted. Raises Invalid if an attribute is missing, unknown or
-        invalid; otherwise ReadOnly if a read-only attribute is not null.
-        """
-        if not cls.RULES.fit_new(attributes):
-            cls.RULES.check_new(attributes)
-        new = cls(**attributes)
-        if read_only:
-            check_read_only(read_only, _NO_ATTRIBUTES)
-        return new
+N = TypeVar("N", bound=NewEntity)
+
+
+def new_entity(
+    kind: type[N], attributes: Mapping[str, Any], read_only: Mapping[str, object] = _NO_ATTRIBUTES
+) -> N:
+    """Creates a new entity. Attributes that are absent get their defaults.
+
+    `read_only` contains the read-only attributes of the request. A new entity has no values for
+    them, so only null is accepted. Raises Invalid if an attribute is missing, unknown or invalid;
+    otherwise ReadOnly if a read-only attribute is not null.
+
+    This is not a method, because an attribute may have the name of any method.
+    """
+    if not kind.RULES.fit_new(attributes):
+        kind.RULES.check_new(attributes)
+    new = kind(**attributes)
+    if read_only:
+        check_read_only(read_only, _NO_ATTRIBUTES)
+    return new
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Blueprint, Response
 from flask.blueprints import BlueprintSetupState
@@ -40,6 +41,7 @@ from adapters.web.rate_limit import RateLimiter
 from adapters.web.request_body import RequestLimits
 from application.operations import Operations
 from application.ports import UnitRunner
+from domain.attributes import new_entity
 
 OPERATIONS_BODY_FACTOR = 8
 """The limit of a body with operations, as a multiple of the limit of other bodies."""
@@ -136,7 +138,10 @@ def api(
     commands = {each.declaration.type: each.commands for each in resources}
     collections = {
         each.declaration.type: Collection(
-            each.declaration, writers[each.declaration.type], each.type.new.of, each.type.changes
+            each.declaration,
+            writers[each.declaration.type],
+            partial(new_entity, each.type.new),
+            each.type.changes,
         )
         for each in resources
     }

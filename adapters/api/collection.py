@@ -27,6 +27,7 @@ from application.inclusion import Included
 from application.ports import Subject, UnitOfWork, UnitRunner
 from application.queries import Queries
 from application.units import nested
+from domain.attributes import new_entity
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def collection(
         authorize_linkages(resource_object)
         expect_new(resource_object, declaration)
         attributes, read_only = resource_object.load(declaration, partial=False)
-        new = entity_type.new.of({**attributes, **resource_object.references}, read_only)
+        new = new_entity(entity_type.new, {**attributes, **resource_object.references}, read_only)
 
         def create(run: UnitRunner) -> tuple[Response, list[Subject]]:
             entity, included = perform(

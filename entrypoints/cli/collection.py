@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from domain.attributes import new_entity
 from domain.english import with_article
 from entrypoints.cli import changes, counts, exports, imports, lists
 from entrypoints.cli.actor import actor_option, check_subjects
@@ -184,7 +185,7 @@ class _Commands:
             with open_services(self._name) as services:
                 references = self._references(services, options)
                 attributes, _ = services.declaration.load(self._attributes(options), partial=False)
-                new = services.type.new.of(attributes | references)
+                new = new_entity(services.type.new, attributes | references)
                 entity = services.commands.create(new, services.context)
                 changes.show(services, entity, as_json=as_json)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.attributes import ReadOnly, StaleVersion
+from domain.attributes import ReadOnly, StaleVersion, new_entity
 from domain.errors import Invalid
 from domain.users import NewUser, User, UserChanges
 
@@ -37,7 +37,7 @@ def test_a_new_user_is_inactive_and_has_the_role_user() -> None:
 
 def test_every_broken_rule_of_one_input_is_named() -> None:
     with pytest.raises(Invalid) as caught:
-        NewUser.of({"name": " ", "is_active": "yes", "role": "Boss", "shoe": 44})
+        new_entity(NewUser, {"name": " ", "is_active": "yes", "role": "Boss", "shoe": 44})
     assert codes(caught) == [
         ("email", "missing"),
         ("name", "blank"),
@@ -56,22 +56,22 @@ def test_a_new_user_cannot_break_a_rule() -> None:
 @pytest.mark.parametrize("name", ["id", "version", "creation_time"])
 def test_rejects_attributes_that_the_service_sets(name: str) -> None:
     with pytest.raises(Invalid) as caught:
-        NewUser.of({"email": "ann@example.org", "name": "Ann", name: 1})
+        new_entity(NewUser, {"email": "ann@example.org", "name": "Ann", name: 1})
     assert codes(caught) == [(name, "unknown_attribute")]
 
 
 def test_rejects_a_creation_time_of_a_new_user_unless_it_is_null() -> None:
     attributes = {"email": "ann@example.org", "name": "Ann"}
-    new = NewUser.of(attributes, read_only={"creation_time": None, "update_time": "then"})
+    new = new_entity(NewUser, attributes, read_only={"creation_time": None, "update_time": "then"})
     assert new == NewUser(email="ann@example.org", name="Ann")
     with pytest.raises(ReadOnly) as caught:
-        NewUser.of(attributes, read_only={"creation_time": NOON})
+        new_entity(NewUser, attributes, read_only={"creation_time": NOON})
     assert caught.value.attribute == "creation_time"
 
 
 def test_reports_broken_rules_before_read_only_attributes() -> None:
     with pytest.raises(Invalid) as caught:
-        NewUser.of({"email": "ann", "name": "Ann"}, read_only={"creation_time": NOON})
+        new_entity(NewUser, {"email": "ann", "name": "Ann"}, read_only={"creation_time": NOON})
     assert codes(caught) == [("email", "invalid_email")]
 
 
