@@ -4,7 +4,7 @@ They have the same use cases, searches and documents as the API.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -16,6 +16,7 @@ from entrypoints.cli.actor import actor_option, check_subjects
 from entrypoints.cli.changes import Choice
 from entrypoints.cli.confirmation import yes_option
 from entrypoints.cli.lists import as_document
+from entrypoints.cli.option_names import NULL, SET, option_names
 from entrypoints.cli.relationships import (
     key_of,
     reference_ids,
@@ -50,7 +51,7 @@ def collection(resource: "RegisteredResource") -> click.Group:
         partial(exports.export_command, resource),
     ):
         group.add_command(each())
-    for command in relationship_commands(resource):
+    for command in relationship_commands(resource, taken=group.commands.keys()):
         group.add_command(command)
     return group
 
@@ -247,7 +248,14 @@ class _Commands:
             name for name, each in declared.settable.items() if not isinstance(each.field, Boolean)
         ]
         names = names or [*declared.references]
-        return f"--{names[-1].replace('_', '-')} VALUE" if names else "OPTION"
+        return f"--{self._option_names[names[-1]]} VALUE" if names else "OPTION"
+
+    @cached_property
+    def _option_names(self) -> dict[str, str]:
+        """The names of the options by attributes and references. See option_names."""
+        declared = self._resource.declaration
+        names = [*declared.settable, *(each.name for each in self._resource.references)]
+        return option_names(names, self._resource.options)
 
     def delete(self) -> click.Command:
         def delete(
@@ -308,7 +316,7 @@ class _Commands:
 
     def _options(self, command: Any) -> Any:
         """Adds the options that set the attributes and the references."""
-        for option in reversed([*reference_options(self._resource, _NULL)]):
+        for option in reversed([*reference_options(self._resource, self._option_names)]):
             command = option(command)
         for attribute in reversed([*self._resource.declaration.settable.values()]):
             for option in self._options_of(attribute):
@@ -319,19 +327,20 @@ class _Commands:
         """The option that sets the attribute, and the one that sets it to null."""
         from adapters.jsonapi.kinds import Boolean
 
-        name = attribute.name.replace("_", "-")
+        name = self._option_names[attribute.name]
+        parameter = SET + attribute.name
         if isinstance(attribute.field, Boolean):
             spelled = self._resource.options.get(attribute.name, f"--{name}/--no-{name}")
             text = f"Set {attribute.name} to true or false."
-            yield click.option(spelled, attribute.name, default=None, help=text)
+            yield click.option(spelled, parameter, default=None, help=text)
             null = f"--null-{name}"
         else:
-            yield click.option(f"--{name}", attribute.name, help=f"Set {attribute.name}.")
+            yield click.option(f"--{name}", parameter, help=f"Set {attribute.name}.")
             null = f"--no-{name}"
         if attribute.field.allow_none:
             yield click.option(
                 null,
-                _NULL + attribute.name,
+                NULL + attribute.name,
                 is_flag=True,
                 default=None,
                 help=f"Set {attribute.name} to null.",
@@ -342,10 +351,10 @@ class _Commands:
         settable = self._resource.declaration.settable
         attributes: dict[str, Any] = {}
         for option, value in options.items():
-            name = option.removeprefix(_NULL)
+            name = option.removeprefix(NULL).removeprefix(SET)
             if value is None or name not in settable:  # the option is absent, or a reference's
                 continue
-            if name != option:
+            if option.startswith(NULL):
                 attributes[name] = None
             elif isinstance(value, str):
                 attributes[name] = settable[name].field.text_to_json(value)
@@ -359,15 +368,11 @@ class _Commands:
         Raises NotFound if an entity does not exist.
         """
         values = {
-            name.removeprefix(_NULL): None if name.startswith(_NULL) else value
+            name.removeprefix(NULL).removeprefix(SET): None if name.startswith(NULL) else value
             for name, value in options.items()
             if value is not None
         }
         return reference_ids(services, self._resource.references, values)
-
-
-_NULL: Final = "null__"
-"""Precedes the name of an attribute in the name of the option that sets it to null."""
 
 
 def _declaration_of_events() -> "Resource":

@@ -5,7 +5,7 @@ relationship has a command that lists the related resources. The type that gover
 also has the commands `add` and `remove`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ import click
 from domain.english import with_article
 from entrypoints.cli import files, lists, output
 from entrypoints.cli.actor import actor_option
+from entrypoints.cli.option_names import NULL, SET, command_name
 from entrypoints.cli.services import catalog, open_services
 
 if TYPE_CHECKING:
@@ -27,22 +28,22 @@ _MAX_PRINTED: Final = 20
 """The number of unknown lines that are printed."""
 
 
-def reference_options(resource: "RegisteredResource", null: str) -> Iterator[Any]:
+def reference_options(resource: "RegisteredResource", names: Mapping[str, str]) -> Iterator[Any]:
     """Yields the options that set the references of a resource or clear them.
 
-    `null` precedes the name of the reference in the parameter of the latter.
+    `names` are the names of the options; see option_names.
     """
     for each in resource.references:
-        name = each.name.replace("_", "-")
+        name = names[each.name]
         yield click.option(
             f"--{name}",
-            each.name,
+            SET + each.name,
             metavar=key_of(each.target),
             help=f"Set {each.name} to this {each.target.not_found.noun}.",
         )
         yield click.option(
             f"--no-{name}",
-            null + each.name,
+            NULL + each.name,
             is_flag=True,
             default=None,
             help=f"Set {each.name} to null.",
@@ -71,15 +72,25 @@ def reference_ids(
 _ABSENT: Final = object()
 
 
-def relationship_commands(resource: "RegisteredResource") -> Iterator[click.Command]:
-    """Yields the commands of the to-many relationships of a resource."""
+def relationship_commands(
+    resource: "RegisteredResource", *, taken: Collection[str]
+) -> Iterator[click.Command]:
+    """Yields the commands of the to-many relationships of a resource.
+
+    `taken` are the names of its other commands. If a relationship has one of these names, `list-`
+    precedes the name of its command.
+    """
     from application.relationships import ToMany
 
     of_type = catalog().relationships[resource.type.name].values()
     to_many = [each for each in of_type if isinstance(each, ToMany)]
-    for relationship in to_many:
-        yield _list_command(relationship)
     governed = [each for each in to_many if each.is_source]
+    changes = {f"{verb}-{each.name}" for each in governed for verb in ("add", "remove")}
+    used = {*taken, "add", "remove", *changes}
+    for relationship in to_many:
+        name = command_name(relationship.name, "list-", used)
+        used.add(name)
+        yield _list_command(relationship, name)
     for relationship in governed:
         # A type that governs several associations has commands such as add-members.
         suffix = f"-{relationship.name}" if len(governed) > 1 else ""
@@ -91,10 +102,10 @@ def _source_argument(relationship: "ToMany") -> Callable[[Any], Any]:
     return click.argument("which", metavar=key_of(relationship.source))
 
 
-def _list_command(relationship: "ToMany") -> click.Command:
+def _list_command(relationship: "ToMany", command: str) -> click.Command:
     source, target = relationship.source, relationship.target
 
-    @click.command(relationship.name)
+    @click.command(command)
     @_source_argument(relationship)
     @lists.options(lambda: catalog().target(relationship))
     def list_related(which: str, **options: Any) -> None:
@@ -132,8 +143,8 @@ def _list_command(relationship: "ToMany") -> click.Command:
         The options are those of roster {target.name} list.
 
         \b
-        roster {source.name} {name} 7
-        roster {source.name} {name} 7 --sort -creation_time --limit 5 --json
+        roster {source.name} {command} 7
+        roster {source.name} {command} 7 --sort -creation_time --limit 5 --json
         """
     return list_related
 
