@@ -283,7 +283,11 @@ def make_accounts(
     relationships: RelationshipServices,
     clock: Clock,
 ) -> "AccountServices | None":
-    """Creates the use cases of accounts, if they are enabled. Raises BadSetting."""
+    """Creates the use cases of accounts, if they are enabled. Raises BadSetting.
+
+    The file of signing keys may be unusable now. Otherwise a worker that is replaced meanwhile
+    would end the service.
+    """
     if not settings.accounts:
         return None
     from entrypoints.accounts import make_account_services
@@ -296,7 +300,7 @@ def make_accounts(
         run,
         reader,
         relationships.relationships,
-        open_signing_keys(settings),
+        open_signing_keys(settings, may_be_unusable=True),
         clock,
     )
 

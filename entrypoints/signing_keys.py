@@ -25,10 +25,11 @@ def signing_keys_file(settings: Settings) -> str | None:
     return f"{file_of(settings.database_url)}{_SUFFIX}"
 
 
-def open_signing_keys(settings: Settings) -> SigningKeys:
+def open_signing_keys(settings: Settings, *, may_be_unusable: bool = False) -> SigningKeys:
     """Returns the keys. Creates the file of an SQLite database if it does not exist.
 
-    The keys of memory:// exist only in this process. Raises BadSetting.
+    The keys of memory:// exist only in this process. Raises BadSetting. If `may_be_unusable` is
+    set, a file that is not usable now is read again later.
     """
     path = signing_keys_file(settings)
     if path is None:
@@ -38,7 +39,7 @@ def open_signing_keys(settings: Settings) -> SigningKeys:
     if settings.signing_keys is None and not os.path.exists(path):  # noqa: PTH110
         create_signing_keys(path)
     try:
-        return SigningKeys(path)
+        return SigningKeys(path, may_be_unusable=may_be_unusable)
     except UnusableKeySet as error:
         raise BadSetting(_SETTING, str(error)) from None
 

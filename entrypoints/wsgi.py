@@ -14,6 +14,7 @@ from entrypoints.access import check_keys
 from entrypoints.background import start_background_work
 from entrypoints.container import Container
 from entrypoints.settings import BadSetting, Settings
+from entrypoints.signing_keys import open_signing_keys
 
 
 def _checked(settings: Settings) -> Settings:
@@ -22,6 +23,8 @@ def _checked(settings: Settings) -> Settings:
     if settings.accounts and settings.has_default_mail_folder:
         raise BadSetting("ROSTER_MAIL_FOLDER", "must be set, or ROSTER_SMTP_URL, under this server")
     check_keys(settings, may_be_unreachable=True)
+    if settings.accounts:
+        open_signing_keys(settings)
     return settings
 
 

@@ -150,18 +150,27 @@ class SigningKeys:
 
     The file is checked at most every CHECK_SECONDS. If a changed file has an error, the previous
     keys remain, and the error is logged. If a file cannot be read, the next check reads it again.
+    There are no keys before the file was usable once.
     """
 
     _problem = ""
 
-    def __init__(self, path: str, *, clock: Callable[[], float] = monotonic) -> None:
-        """Reads the file. Raises UnusableKeySet."""
+    def __init__(
+        self, path: str, *, may_be_unusable: bool = False, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Reads the file. Raises UnusableKeySet, unless `may_be_unusable` is set."""
         self._path: str | None = path
         self._clock = clock
         self._lock = Lock()
-        self._stamp = stamp_of(path)
+        self._stamp: Stamp | None = None
         self._checked_at = clock()
-        self._use(read_signing_keys(read_private_file(path)))
+        stamp = stamp_of(path)
+        if may_be_unusable:
+            self._use(())
+            self._read_again(path, stamp)
+        else:
+            self._use(read_signing_keys(read_private_file(path)))
+            self._stamp = stamp
 
     @classmethod
     def temporary(cls) -> "SigningKeys":
@@ -186,9 +195,12 @@ class SigningKeys:
     def published(self) -> tuple[SigningKey, ...]:
         """Returns the keys in the file now, because another worker may already sign with a new one.
 
-        A service that fetched the set without that key could keep it for minutes.
+        A service that fetched the set without that key could keep it for minutes. Raises
+        Unavailable if there are none.
         """
         self.renew()
+        if not self._keys:
+            raise Unavailable
         return self._keys
 
     def find(self, kid: str) -> Key | None:
@@ -203,7 +215,7 @@ class SigningKeys:
             return
         with self._lock:
             self._checked_at = self._clock()
-            stamp: Stamp | None = stamp_of(self._path)
+            stamp = stamp_of(self._path)
             if stamp != self._stamp:
                 self._read_again(self._path, stamp)
 

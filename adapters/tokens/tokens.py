@@ -16,6 +16,7 @@ from adapters.tokens.signing_keys import SigningKeys
 from adapters.tokens.token_cache import Verified, VerifiedTokens
 from application.access import ROSTER_KEY, InvalidToken, Principal, SessionClaims
 from application.accounts.users import principal_of
+from application.ports import Unavailable
 from domain.text import single_line
 
 MAX_LENGTH: Final = 16 * 1024
@@ -127,7 +128,8 @@ class TokenVerifier:
     def session_of(self, token: str) -> SessionClaims | None:
         """Returns the session for which Roster issued the token; None if it did not.
 
-        `token` may be any text, and a token that has expired or is revoked.
+        `token` may be any text, and a token that has expired or is revoked. Raises Unavailable if
+        the keys to verify it are not available.
         """
         try:
             _check_form(token)
@@ -137,12 +139,26 @@ class TokenVerifier:
                 return verified.principal.session
         except InvalidToken:
             pass
+        self._require_own_keys()
         return None
+
+    def _require_own_keys(self) -> None:
+        """Raises Unavailable if there are no keys to verify tokens of Roster."""
+        if self._own and not self._own.keys.current_keys():
+            raise Unavailable
 
     def _verify(self, token: str) -> Verified:
         algorithm, kid = _header(token)
         if self._own and kid is not None and (key := self._own.keys.find(kid)):
             return self._verify_own(self._own, token, algorithm, key)
+        try:
+            return self._verify_of_others(token, algorithm, kid)
+        except InvalidToken:
+            self._require_own_keys()
+            raise
+
+    def _verify_of_others(self, token: str, algorithm: str, kid: str | None) -> Verified:
+        """Verifies a token of another issuer."""
         source = self._sources.get(algorithm)
         if source is None:
             raise InvalidToken(reason="The token's algorithm (`alg`) is not accepted.")

@@ -106,3 +106,39 @@ def test_a_worker_that_starts_without_a_key_set_loads_it_later(
     until(lambda: status() == 503)
     file.write_text(keys)
     until(lambda: status() == 200)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"keys": []}'])
+def test_a_worker_that_starts_without_signing_keys_loads_them_later(
+    serve: Serve, tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "keys.json"
+    environment = {"ROSTER_ACCOUNTS": "on", "ROSTER_SIGNING_KEYS": str(file)}
+
+    def run(*command: str) -> str:
+        started = [ROSTER, *command]
+        done = subprocess.run(started, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    run("keys", "new", str(file))
+    signed = run("token", "--scope", "users:read")
+    keys = file.read_text()
+    server = serve(**environment, ROSTER_MAIL_FOLDER=str(tmp_path / "mail"))
+
+    def statuses() -> set[int]:
+        with suppress(httpx.TransportError):
+            read = server.get(USERS, headers=bearer(signed))
+            return {read.status_code, server.get("/.well-known/jwks.json").status_code}
+        return set()
+
+    assert statuses() == {200}
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    assert statuses() == {200}
+    server.workers()[0].kill()
+    until(lambda: statuses() == {503})
+    file.write_text(keys)
+    file.chmod(0o600)
+    until(lambda: statuses() == {200})
