@@ -112,7 +112,7 @@ POSTGRESQL: Final[Options] = {
 }
 MARIADB: Final[Options] = {
     "unix_socket": TEXT,
-    **dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), SECONDS),
+    "connect_timeout": SECONDS,
     **dict.fromkeys(("charset", "program_name", "read_default_group"), TEXT),
     "use_unicode": TRUE,
     "read_default_file": TEXT,
@@ -151,6 +151,10 @@ def check_postgresql(text: str) -> None:
 def check_mariadb(text: str) -> None:
     """Raises BadUrl if the password may not be percent-encoded, or if an option is invalid."""
     _check(text, _USERINFO, MARIADB)
+    names = dict(parse_qsl(text.partition("?")[2]))
+    for name in ("ssl_key", "ssl_key_password"):
+        if name in names and "ssl_cert" not in names:
+            raise BadUrl(f"The option {name} requires ssl_cert.")
 
 
 def _check(text: str, userinfo: re.Pattern[str], options: Options) -> None:

@@ -12,6 +12,7 @@ SQLITE = (check_sqlite, "sqlite:////data/x.db?")
 SQLITE_FILE = (check_sqlite, "sqlite:///file:/data/x.db?uri=true&")
 POSTGRESQL = (check_postgresql, "postgresql://ann@db.example/x?")
 MARIADB = (check_mariadb, "mariadb+pymysql://ann@db.example/x?")
+MARIADB_WITH_CERTIFICATE = (check_mariadb, "mariadb+pymysql://ann@db.example/x?ssl_cert=c&")
 
 YEAR = 365 * 24 * 3600
 NUMBERS = [
@@ -22,7 +23,7 @@ NUMBERS = [
     (POSTGRESQL, "tcp_user_timeout", 0, 2**31 - 1),
     *((POSTGRESQL, name, 0, 1) for name in ("keepalives", "sslcompression", "sslsni")),
     (POSTGRESQL, "gssdelegation", 0, 1),
-    *((MARIADB, f"{name}_timeout", 1, YEAR) for name in ("connect", "read", "write")),
+    (MARIADB, "connect_timeout", 1, YEAR),
 ]
 PROTOCOLS = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 MODES = ["disable", "prefer", "require"]
@@ -65,7 +66,7 @@ TEXTS = """
 """
 TEXTS_OF_MARIADB = """
     unix_socket charset program_name read_default_file read_default_group
-    ssl_ca ssl_capath ssl_cert ssl_key ssl_cipher ssl_key_password
+    ssl_ca ssl_capath ssl_cert ssl_cipher
 """
 
 
@@ -110,13 +111,29 @@ def test_a_boolean_has_several_spellings(
     ("of", "name"),
     [
         (of, name)
-        for of, names in ((POSTGRESQL, TEXTS), (MARIADB, TEXTS_OF_MARIADB))
+        for of, names in (
+            (POSTGRESQL, TEXTS),
+            (MARIADB, TEXTS_OF_MARIADB),
+            (MARIADB_WITH_CERTIFICATE, "ssl_key ssl_key_password"),
+        )
         for name in names.split()
     ],
 )
 def test_a_text_must_not_be_empty(of: tuple[Check, str], name: str) -> None:
     assert refusal(of, f"{name}=x") == ""
     assert refusal(of, f"{name}=") == f"The option {name} must be a text that is not empty."
+
+
+@pytest.mark.parametrize("name", ["read_timeout", "write_timeout"])
+def test_the_deadline_of_a_request_replaces_the_timeouts_of_the_driver(name: str) -> None:
+    assert refusal(MARIADB, f"{name}=30").startswith(f"The option {name} is not supported.")
+
+
+@pytest.mark.parametrize("option", ["ssl_key=k", "ssl_key_password=p", "ssl_ca=a&ssl_key=k"])
+def test_the_key_of_a_client_requires_its_certificate(option: str) -> None:
+    """The driver would ignore it."""
+    name = option.rpartition("&")[2].partition("=")[0]
+    assert refusal(MARIADB, option) == f"The option {name} requires ssl_cert."
 
 
 @pytest.mark.parametrize(
