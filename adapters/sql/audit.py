@@ -192,7 +192,8 @@ class SqlEvents(Events):
         ):
             for after, changes in rows:
                 new_changes = orjson.dumps(rewritten(orjson.loads(changes))).decode()
-                _REWRITE.queue(self._connection, {"event_id": after, "changes": new_changes})
+                if new_changes != changes:
+                    _REWRITE.queue(self._connection, {"event_id": after, "changes": new_changes})
             count += len(rows)
         return count
 

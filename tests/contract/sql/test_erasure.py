@@ -1,0 +1,45 @@
+"""Which events an erasure rewrites. A user may have very many events without personal values."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text
+
+from adapters.sql import schema
+from adapters.sql.engine import make_engine
+from adapters.sql.store import SqlStore
+from adapters.sql.users import USERS_TABLE
+from application.audit import EventAction, NewEvent
+from application.commands import Commands
+from application.ports import Context, UnitOfWork
+from application.units import retrying
+from application.users import USER_TYPE
+from domain.users import NewUser
+
+
+def test_only_events_with_personal_values_are_rewritten(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/roster.db")
+    schema.upgrade(engine)
+    run = retrying(SqlStore(engine, lambda: datetime.now(UTC), [USERS_TABLE]).begin)
+    users = Commands(USER_TYPE, run)
+    user_id = users.create(NewUser(email="ann@example.org", name="Ann"), Context()).id
+    login = NewEvent(EventAction.LOGGED_IN.value, "users", user_id, None, {})
+
+    def log_in(work: UnitOfWork) -> None:
+        for _ in range(3):
+            work.audit.add(login)
+
+    run(Context(), log_in)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE rewritten (action TEXT)"))
+        connection.execute(
+            text(
+                "CREATE TRIGGER rewriting AFTER UPDATE OF changes ON events "
+                "BEGIN INSERT INTO rewritten VALUES (old.action); END"
+            )
+        )
+    users.erase(user_id, Context())
+    with engine.connect() as connection:
+        actions = connection.execute(text("SELECT action FROM rewritten")).scalars().all()
+    engine.dispose()
+    assert actions == ["created", "deleted"]
