@@ -176,10 +176,13 @@ def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:
 
 
 def test_a_history_shows_values_as_json(roster: Any) -> None:
-    assert roster("books", "create", "--title", "Emma", "--extra", "1.50").exit_code == 0
+    assert (
+        roster("books", "create", "--title", "Emma", "--isbn", "a-1", "--extra", "1.50").exit_code
+        == 0
+    )
     for value in ('{"binding":["cloth",null,true],"é":1}', "[]", "false", '"a text"'):
-        assert roster("books", "update", "1", "--extra", value).exit_code == 0
-    history = roster("books", "history", "1", "--columns", "changes", "--wide").stdout
+        assert roster("books", "update", "a-1", "--extra", value).exit_code == 0
+    history = roster("books", "history", "a-1", "--columns", "changes", "--wide").stdout
     assert [line.strip() for line in history.splitlines()][2:] == [
         'extra 1.5 → {"binding":["cloth",null,true],"é":1}',
         'extra {"binding":["cloth",null,true],"é":1} → []',
