@@ -39,10 +39,11 @@ def serve(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]
     context.load_cert_chain(certificate)
     stop = Event()
     threads = []
+    listeners = []
 
     def start(talk: Callable[[socket.socket, Event], None], *, tls: bool = True) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
-        listener.settimeout(10)
+        listeners.append(listener)
         port = listener.getsockname()[1]
 
         def run() -> None:
@@ -60,6 +61,9 @@ def serve(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]
 
     yield start
     stop.set()
+    for listener in listeners:
+        with suppress(OSError):  # a connection arrived, so it is closed
+            listener.shutdown(socket.SHUT_RDWR)
     for thread in threads:
         thread.join(20)
 
