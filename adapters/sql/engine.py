@@ -93,18 +93,18 @@ def _mariadb(text: str, pool_size: int) -> Engine:
     return engine
 
 
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "poolclass": DeadlinePool,
+    "pool_reset_on_return": None,  # transactions.py ends every transaction
+    "isolation_level": "AUTOCOMMIT",
+    # If a driver's ROLLBACK after the commit failed, the commit would seem to have failed.
+    "skip_autocommit_rollback": True,
+    "hide_parameters": True,  # errors in the log must not show personal data
+}
+
+
 def _engine(url: URL, pool_size: int, **options: Any) -> Engine:
-    engine = create_engine(
-        url,
-        poolclass=DeadlinePool,
-        pool_size=pool_size,
-        pool_reset_on_return=None,  # transactions.py ends every transaction
-        isolation_level="AUTOCOMMIT",
-        # If a driver's ROLLBACK after the commit failed, the commit would seem to have failed.
-        skip_autocommit_rollback=True,
-        hide_parameters=True,  # errors in the log must not show personal data
-        **options,
-    )
+    engine = create_engine(url, pool_size=pool_size, **_OPTIONS, **options)
     quote_words(engine)
     return engine
 
