@@ -17,6 +17,8 @@ from entrypoints.cli.main import main
 from entrypoints.container import Container
 from entrypoints.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 ATTRIBUTES: Final = (
     *("actor", "filter", "help", "json", "yes", "as_json", "which", "filters", "limit", "output"),
     *("sort", "no_sort", "null_limit", "no_json", "attribute_json"),

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from adapters.sql import schema
@@ -17,6 +18,7 @@ from application.users import USER_TYPE
 from domain.users import NewUser
 
 
+@pytest.mark.slow
 def test_only_events_with_personal_values_are_rewritten(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///{tmp_path}/roster.db")
     schema.upgrade(engine)
