@@ -304,11 +304,12 @@ class _Batches(Generic[N, E]):
     def add(self, batch: Sequence[Record]) -> _BatchResult:
         """Creates an entity for each record."""
         result = _BatchResult()
+        parse = partial(new_entity, self._type.new)
         if self._has_extra(batch):
-            batch = self._with_extra(result, batch, partial(new_entity, self._type.new))
+            batch = self._with_extra(result, batch, parse)
         if self._references:
-            batch = self._with_references(result, batch, partial(new_entity, self._type.new))
-        valid = _valid(result, batch, partial(new_entity, self._type.new))
+            batch = self._with_references(result, batch, parse)
+        valid = _valid(result, batch, parse)
         taken = self._entities.add_many([new for _, new in valid], at=self._now)
         created = _without_taken(result, valid, taken)
         result.created = len(created)

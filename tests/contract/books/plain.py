@@ -127,7 +127,7 @@ def plain_resource(
         entity_type,
         Resource.of(schema, entity_type.rules),
         _entity_table(entity_type, metadata, targets),
-        links=tuple(_link_table(each, metadata) for each in associations),
+        links=tuple(link_table(each, metadata) for each in associations),
         references=tuple(to_one),
     )
 
@@ -168,7 +168,8 @@ def _folded(value: str | None) -> str | None:
     return None if value is None else rules.fold(value)
 
 
-def _link_table(association: Association, metadata: MetaData) -> LinkTable:
+def link_table(association: Association, metadata: MetaData) -> LinkTable:
+    """Returns the table of an association."""
     source, target = (f"{each.name}.id" for each in (association.source, association.target))
     table = Table(
         association.name,

@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from contract.books.domain import BOOK_TYPE
+from contract.books.plain import link_table
 from contract.books.table import METADATA
 from marshmallow_jsonapi import Schema
 from marshmallow_jsonapi.fields import Relationship
-from sqlalchemy import Column, ForeignKey, Identity, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Identity, Integer, Table, UniqueConstraint
 
 from adapters.jsonapi.kinds import Choice, Id, MultilineText, Text, Timestamp, Uuid
 from adapters.jsonapi.resource import Resource
@@ -25,7 +26,6 @@ from adapters.sql.columns import Timestamp as TimestampColumn
 from adapters.sql.columns import Uuid as UuidColumn
 from adapters.sql.repository import Derived, EntityTable
 from adapters.sql.searchable import Searchable
-from adapters.sql.tables import LinkTable
 from application.entities import EntityType, UniqueKey
 from application.relationships import Association, ToOne
 from domain import text as rules
@@ -274,20 +274,6 @@ NOTES: Final = Table(
 )
 
 
-def _link_table(association: Association) -> LinkTable:
-    """The table of an association between these resources."""
-    source, target = (f"{each.name}.id" for each in (association.source, association.target))
-    table = Table(
-        association.name,
-        METADATA,
-        Column("source_id", BigIntId, ForeignKey(source), primary_key=True),
-        Column("target_id", BigIntId, ForeignKey(target), primary_key=True),
-        Index(None, "target_id", "source_id"),
-        **_OPTIONS,
-    )
-    return LinkTable(association, table)
-
-
 SOURCES_TABLE: Final = EntityTable(
     SOURCE_TYPE,
     SOURCES,
@@ -314,7 +300,7 @@ SOURCE_RESOURCES: Final = (
         NOTE_TYPE,
         Resource.of(NoteSchema, NOTE_ATTRIBUTES),
         NOTES_TABLE,
-        links=(_link_table(CITATIONS), _link_table(REPLIES)),
+        links=(link_table(CITATIONS, METADATA), link_table(REPLIES, METADATA)),
         references=NOTE_REFERENCES,
     ),
 )
