@@ -79,12 +79,12 @@ def test_attributes_with_the_names_of_options_can_be_set(roster: Roster) -> None
     assert {*options} == {*ATTRIBUTES}
     assert {f"--attribute-{each}" for each in OWN} <= set(options.values())
     assert (options["sort"], options["as_json"]) == ("--sort", "--as-json")
-    given = {name: f"value of {name}" for name in options}
-    arguments = [text for name in given for text in (options[name], given[name])]
+    values = {name: f"value of {name}" for name in options}
+    arguments = [text for name in values for text in (options[name], values[name])]
     own = ("--actor", "ann", "--json")
     created = attributes_of(roster("create", *arguments, *own))
-    assert created == created | given
-    for name in given:
+    assert created == created | values
+    for name in values:
         changed = attributes_of(roster("update", "1", options[name], f"new {name}", *own))
         assert changed[name] == f"new {name}"
         null = f"--no-{options[name].removeprefix('--')}"
