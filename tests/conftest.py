@@ -4,6 +4,7 @@ If a program is missing on this machine, its tests are skipped, and the last lin
 it. With CI=true, a missing program is a failure.
 """
 
+import gc
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,23 @@ def pytest_configure(config: pytest.Config) -> None:
     # tests interrupt would inherit that, and would never end.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Exempts the collected tests from garbage collection, and collects garbage less often.
+
+    The tests are hundreds of thousands of objects that live until the end. Garbage collections
+    that visit them again and again take a quarter of the time of a run.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+        gc.enable()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -17,6 +17,7 @@ from application.reactions import NO_REACTIONS, Reactions
 from application.users import USER_TYPE
 
 SQL = ("sqlite", "postgresql_18", "postgresql_15", "mariadb")
+KINDS = ("memory", *SQL)
 
 
 def _memory() -> Directory:
@@ -58,9 +59,12 @@ def _url(
 
 
 @pytest.fixture
-def directory(
-    request: pytest.FixtureRequest, engines: Callable[[str], Engine], kind: str
-) -> Directory:
+def directory(engines: Callable[[str], Engine], kind: str) -> Directory:
+    return new_directory(kind, engines)
+
+
+def new_directory(kind: str, engines: Callable[[str], Engine]) -> Directory:
+    """Returns an empty directory. Directories on one database share its tables."""
     if kind == "memory":
         return _memory()
     engine = engines(kind)
@@ -96,7 +100,7 @@ def related(new_related: Callable[[], RelatedDirectory]) -> RelatedDirectory:
     return new_related()
 
 
-@pytest.fixture(params=["memory", *SQL])
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Every store. A test or module that runs only on some of them parametrizes this name."""
     return str(request.param)

@@ -247,6 +247,7 @@ def test_a_failed_operation_undoes_all(client: ApiClient) -> None:
     assert (ids(client), client.get(OWNER).json["data"]) == (["1", "2"], users(3)[0])
 
 
+@pytest.mark.slow
 def test_a_batch_changes_at_most_10000_memberships(client: ApiClient, create: Create) -> None:
     found = users(*(create()["id"] for _ in range(1000)))
     batch = [members(op, found) for op in ("add", "remove") * 5]

@@ -9,6 +9,7 @@ from project.docs.sessions import ADDRESS, DOCS, normalized, run, section, sessi
 PROGRAM = ".venv/bin/roster"
 
 
+@pytest.mark.slow
 def test_the_commands_of_an_installation_work_as_printed(sqlite_url: str) -> None:
     """This runs the installed program."""
     run(f"{PROGRAM} db upgrade", ROSTER_DATABASE_URL=sqlite_url)

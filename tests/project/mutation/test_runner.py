@@ -77,6 +77,7 @@ def test_runs_the_tests_of_a_file_together(functions: list[str], tmp_path: Path)
     assert run(tmp_path, passes, other, fails) == f"failed {fails}"
 
 
+@pytest.mark.slow
 def test_names_the_test_that_does_not_end(functions: list[str], tmp_path: Path) -> None:
     passes, fails, never_ends = functions
     assert run(tmp_path, passes, never_ends, fails, seconds=3) == f"timed out {never_ends}"

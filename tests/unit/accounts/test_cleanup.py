@@ -61,6 +61,7 @@ def test_each_kind_is_deleted_when_it_has_expired(used: AccountService) -> None:
     assert not any(counts(used).values())
 
 
+@pytest.mark.slow
 def test_large_numbers_are_deleted_in_one_run(service: AccountService) -> None:
     ann = service.user()
     for _ in range(1001):
