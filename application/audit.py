@@ -141,6 +141,14 @@ class EventReader(Protocol):
         """
 
 
+def about(subject_type: str, subject_id: int) -> tuple[Condition, ...]:
+    """Returns the conditions that select the events about one entity."""
+    return (
+        Condition("subject_type", Op.EQ, (subject_type,)),
+        Condition("subject_id", Op.EQ, (subject_id,)),
+    )
+
+
 class History:
     """The events about the entities of a type, including deleted ones."""
 
@@ -173,10 +181,7 @@ class History:
 
     def about(self, subject_id: int) -> tuple[Condition, ...]:
         """Returns the conditions that select the events about one entity."""
-        return (
-            Condition("subject_type", Op.EQ, (self.entity_type.name,)),
-            Condition("subject_id", Op.EQ, (subject_id,)),
-        )
+        return about(self.entity_type.name, subject_id)
 
     def _is_known(self, subject_id: int) -> bool:
         return bool(self._events.page(Search(self.about(subject_id), place=Slice(1))).items)

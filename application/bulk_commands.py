@@ -9,7 +9,7 @@ from application.commands import Commands
 from application.deadlines import restart_deadline
 from application.entities import E, EntityType, N
 from application.ports import Context, UnitOfWork, UnitRunner
-from application.relationship_commands import remove_entity, require_related
+from application.relationship_commands import referred_ids, remove_entity, require_all_related
 from application.relationships import Relationships
 from application.search import Order, Search, walk
 from application.units import nested
@@ -75,9 +75,8 @@ class BulkCommands(Generic[N, E]):
             changed = unchanged = 0
             after_change: dict[int, E] = {}
             entities = work.repository(self._type)
-            for reference in self._relationships.to_one(self._type):
-                if (entity_id := changes.attributes.get(reference.name)) is not None:
-                    require_related(work, reference, [entity_id])
+            references = self._relationships.to_one(self._type)
+            require_all_related(work, referred_ids(references, attributes))
             for before in watch(self._entities(work, targets)):
                 after = before.with_changes(changes, at=work.now)
                 if after is before:

@@ -10,17 +10,12 @@ from application.ports import Context, Repository, UnitOfWork, UnitRunner
 from application.relationship_commands import (
     RelatedIds,
     Replacement,
+    referred_ids,
     remove_entity,
     replace_links,
-    require_related,
+    require_all_related,
 )
-from application.relationships import (
-    RelatedNotFound,
-    Relationship,
-    Relationships,
-    ToMany,
-    ToOne,
-)
+from application.relationships import Relationships, ToMany, ToOne
 from domain.attributes import EntityChanges, StaleVersion
 from domain.errors import NotFound
 
@@ -207,21 +202,9 @@ class Commands(Generic[N, E]):
         self, work: UnitOfWork, attributes: Mapping[str, Any], related: RelatedIds
     ) -> None:
         """Raises RelatedNotFound with everything that does not exist."""
-        if not (self._to_one or related):
-            return
-        needed: list[tuple[Relationship, Collection[int]]] = [*self._lists(related)]
-        for reference in self._to_one:
-            if (entity_id := attributes.get(reference.name)) is not None:
-                needed.append((reference, [entity_id]))
-        missing = []
-        for relationship, ids in needed:
-            try:
-                require_related(work, relationship, ids)
-            except RelatedNotFound as error:
-                missing.append(error.with_traceback(None))
-        if missing:
-            first, *others = missing
-            raise RelatedNotFound(first.relationship, first.ids, tuple(others))
+        if self._to_one or related:
+            references = referred_ids(self._to_one, attributes)
+            require_all_related(work, [*self._lists(related), *references])
 
     def _deleted_of_same_person(self, work: UnitOfWork, entity_id: int) -> list[int]:
         """Returns the ids of deleted entities that had the same person key."""

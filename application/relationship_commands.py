@@ -1,6 +1,6 @@
 """Changes of to-many relationships."""
 
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from application.access import Action, Policy, ScopePolicy
@@ -12,6 +12,7 @@ from application.relationships import (
     Relationships,
     ReplacementTooLarge,
     ToMany,
+    ToOne,
     fingerprint,
 )
 from application.search import Condition, Op, Search, walk
@@ -141,6 +142,29 @@ def require_related(work: UnitOfWork, relationship: Relationship, ids: Collectio
     existing = {each.id for each in work.repository(relationship.target).get_many(ids)}
     if missing := set(ids) - existing:
         raise RelatedNotFound(relationship, missing)
+
+
+def referred_ids(
+    references: Iterable[ToOne], attributes: Mapping[str, Any]
+) -> list[tuple[Relationship, Collection[int]]]:
+    """Returns the ids to which the attributes refer, by relationship. Null refers to nothing."""
+    ids = ((reference, attributes.get(reference.name)) for reference in references)
+    return [(reference, [entity_id]) for reference, entity_id in ids if entity_id is not None]
+
+
+def require_all_related(
+    work: UnitOfWork, related: Iterable[tuple[Relationship, Collection[int]]]
+) -> None:
+    """Raises RelatedNotFound with everything that does not exist, of all relationships."""
+    missing = []
+    for relationship, ids in related:
+        try:
+            require_related(work, relationship, ids)
+        except RelatedNotFound as error:
+            missing.append(error.with_traceback(None))
+    if missing:
+        first, *others = missing
+        raise RelatedNotFound(first.relationship, first.ids, tuple(others))
 
 
 def replace_links(work: UnitOfWork, source_id: int, to: Replacement) -> LinkChange:
