@@ -1,6 +1,6 @@
 """The audit log in the table of events."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -36,9 +36,9 @@ from adapters.sql.reads import Reads, reads_from
 from adapters.sql.search import SearchStatements
 from adapters.sql.searchable import Searchable
 from adapters.sql.transactions import Transactions, read_connection
-from application.audit import Changes, Event, EventReader, Events, NewEvent
+from application.audit import Changes, Event, EventReader, Events, NewEvent, about
 from application.ports import Context
-from application.search import Page, Search
+from application.search import Page, Search, walk
 from application.units import retry
 
 EVENTS = Table(
@@ -85,15 +85,6 @@ _CHANGES: Final = Event._fields.index("changes")
 _INSERTED = tuple(column for column in _COLUMNS if column is not EVENTS.c.id)
 _NAMES = tuple(column.name for column in _INSERTED)
 _ADD = CompiledStatement(insert(EVENTS).values({name: bindparam(name) for name in _NAMES}))
-_OF_SUBJECT = (EVENTS.c.subject_type == bindparam("subject_type")) & (
-    EVENTS.c.subject_id == bindparam("subject_id")
-)
-_CHANGES_OF_SUBJECT = CompiledStatement(
-    select(EVENTS.c.id, EVENTS.c.changes)
-    .where(_OF_SUBJECT & (EVENTS.c.id > bindparam("after")))
-    .order_by(EVENTS.c.id)
-    .limit(bindparam("count", type_=Integer()))
-)
 _REWRITE = CompiledStatement(
     update(EVENTS).where(EVENTS.c.id == bindparam("event_id")).values(changes=bindparam("changes"))
 )
@@ -111,7 +102,6 @@ _ERASE_ACTOR = (
     .values(actor=None, request_id=None)
 )
 _HAS_ACTOR = EVENTS.c.actor.is_not(None)
-_BATCH_SIZE: Final = 1000
 _MAX_ASSIGNED_POSITIONS: Final = 5000
 
 _WITHOUT_POSITION = (
@@ -183,28 +173,23 @@ class SqlEvents(Events):
     def rewrite(
         self, subject_type: str, subject_id: int, rewritten: Callable[[Changes], Changes]
     ) -> int:
-        subject: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
-        count = after = 0
+        count = 0
         self.erased = True
         purge.mark_for_purge(self._connection)
-        while rows := _CHANGES_OF_SUBJECT.rows(
-            self._connection, {**subject, "after": after, "count": _BATCH_SIZE}
-        ):
-            for after, changes in rows:
-                new_changes = orjson.dumps(rewritten(orjson.loads(changes))).decode()
-                if new_changes != changes:
-                    _REWRITE.queue(self._connection, {"event_id": after, "changes": new_changes})
-            count += len(rows)
+        for event in self._about(subject_type, subject_id):
+            changes = rewritten(event.changes)
+            if changes != event.changes:
+                values = {"event_id": event.id, "changes": orjson.dumps(changes).decode()}
+                _REWRITE.queue(self._connection, values)
+            count += 1
         return count
 
     def changes_about(self, subject_type: str, subject_id: int) -> Iterable[Changes]:
-        subject: dict[str, Any] = {"subject_type": subject_type, "subject_id": subject_id}
-        after = 0
-        while rows := _CHANGES_OF_SUBJECT.rows(
-            self._connection, {**subject, "after": after, "count": _BATCH_SIZE}
-        ):
-            yield from (orjson.loads(changes) for _, changes in rows)
-            after = rows[-1][0]
+        return (event.changes for event in self._about(subject_type, subject_id))
+
+    def _about(self, subject_type: str, subject_id: int) -> Iterator[Event]:
+        search = Search(about(subject_type, subject_id))
+        return walk(lambda page: _SEARCHES.page(self._connection, page, _event), search)
 
     def changes_containing(
         self, subject_type: str, texts: Collection[str]

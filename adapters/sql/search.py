@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select, true
 from adapters.sql.compiled import CompiledStatement, Row
 from adapters.sql.conditions import Conditions
 from adapters.sql.connection import RawConnection
-from adapters.sql.fixed_values import fixed_attribute, with_ranges
+from adapters.sql.fixed_values import Attributes, fixed_attributes, with_ranges
 from adapters.sql.pages_by_key import PagesByKey
 from adapters.sql.placeholders import COUNT, OFFSET
 from adapters.sql.query_shapes import (
@@ -95,7 +95,7 @@ class SearchStatements:
     def _make_page_statement(
         self, shape: QueryShape, database: str, for_update: bool
     ) -> CompiledStatement:
-        fixed = fixed_attribute(shape, self._table) if database == "mariadb" else None
+        fixed = fixed_attributes(shape, self._table) if database == "mariadb" else ()
         tests = with_ranges(shape, self._table) if fixed else shape
         conditions = Conditions(self._table, database).all(tests.conditions)
         matching = self._table.select().where(*conditions)
@@ -113,7 +113,7 @@ class SearchStatements:
         return CompiledStatement(page)
 
     def _page_of_rows(
-        self, matching: Select[Any], shape: QueryShape, database: str, fixed: str | None
+        self, matching: Select[Any], shape: QueryShape, database: str, fixed: Attributes
     ) -> Select[Any]:
         columns = self._table.columns
         if shape.numbered:

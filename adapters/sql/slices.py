@@ -21,18 +21,18 @@ def select_slice(
     database: str,
     *,
     is_single: bool = False,
-    fixed: str | None = None,
+    fixed: tuple[str, ...] = (),
 ) -> Select[Any]:
     """Selects the slice of the rows, which are sorted by these columns.
 
-    `is_single`: at most one row matches. `fixed` is an attribute with one value in all matching
+    `is_single`: at most one row matches. `fixed` are attributes with one value each in all matching
     rows, which are sorted by their id.
     """
     if shape.after is not None and shape.before is not None:
         before = after_key(columns, reversed_order(shape.ordering), shape.before, database)
         matching = matching.where(before)
     direction = read_order(shape)
-    order = (Order(fixed, direction[0].descending), *direction) if fixed else direction
+    order = (*(Order(each, direction[0].descending) for each in fixed), *direction)
     start = shape.before if shape.after is None else shape.after
     if start is None:
         # A single row needs no order. PostgreSQL plans a statement faster without ORDER BY.
