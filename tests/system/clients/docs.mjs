@@ -1,27 +1,8 @@
 // Simulates a reader of /docs, and saves pictures: node docs.mjs BASE_URL TOKEN DIRECTORY.
 import assert from 'node:assert/strict'
-import { chromium } from 'playwright-core'
+import { closeWithoutErrors, openDocs } from './docs_page.mjs'
 
 const [baseUrl, token, directory] = process.argv.slice(2)
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
-
-const open = async (colorScheme) => {
-  const context = await browser.newContext({ colorScheme, viewport: { width: 1200, height: 1400 } })
-  const page = await context.newPage()
-  page.setDefaultTimeout(15000)
-  page.found = { complaints: [], elsewhere: [] }
-  page.on('console', (said) => {
-    if (said.type() === 'error') page.found.complaints.push(said.text())
-  })
-  page.on('pageerror', (error) => page.found.complaints.push(String(error)))
-  page.on('request', (request) => {
-    const url = request.url()
-    if (!url.startsWith(`${baseUrl}/`) && !url.startsWith('data:')) page.found.elsewhere.push(url)
-  })
-  await page.goto(`${baseUrl}/docs`)
-  await page.locator('.opblock').first().waitFor()
-  return page
-}
 
 const operation = (page, id) => page.locator(`#operations-users-${id}`)
 
@@ -41,7 +22,7 @@ const tryOut = async (page, id) => {
   return { status: (await status.innerText()).trim().slice(0, 3), block }
 }
 
-const page = await open('light')
+const page = await openDocs(baseUrl, 'light')
 assert.match(await page.title(), /Roster/)
 assert(await page.locator('.opblock').count() >= 12)
 await page.screenshot({ path: `${directory}/light.png` })
@@ -105,13 +86,5 @@ assert.match(await listed.block.locator('.live-responses-table').innerText(), /a
 await created.block.screenshot({ path: `${directory}/tried.png` })
 if (token) assert(!(await stored()).includes(token))
 
-const dark = await open('dark')
-const background = await dark.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
-const opaque = background.match(/^rgb\((\d+), (\d+), (\d+)\)$/)
-assert(opaque, `the page is ${background} in the dark`)
-assert(opaque.slice(1).every((part) => part < 64), `the page is ${background} in the dark`)
-await dark.screenshot({ path: `${directory}/dark.png` })
-
-for (const { found } of [page, dark]) assert.deepEqual(found, { complaints: [], elsewhere: [] })
-await browser.close()
+await closeWithoutErrors(page)
 console.log('all done')

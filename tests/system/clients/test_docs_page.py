@@ -30,3 +30,9 @@ def test_the_page_of_a_guarded_service_needs_a_token_once(
     read: Callable[[str, str], None], guarded: tuple[str, str]
 ) -> None:
     read(*guarded)
+
+
+def test_the_page_is_dark_for_readers_who_prefer_that(
+    run_in_browser: Run, base_url: str, tmp_path: Path
+) -> None:
+    assert "all done" in run_in_browser("docs_dark.mjs", base_url, tmp_path)
