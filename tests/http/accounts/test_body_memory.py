@@ -8,7 +8,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from accounts.conftest import Build, other_issuer
+from accounts.conftest import Build, Service, other_issuer
 from accounts.table import PREFIX, WITH_BODY, Route
 from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
 from api_client import ApiClient
@@ -89,6 +89,28 @@ def in_large_body(route: Route) -> Any:
     return json.dumps({"data": data}) + " " * 20_000
 
 
+WRITER = other_issuer("users:read", "users:write", "groups:read", "groups:write")
+
+
+def send_meanwhile(service: Service, clock: CallingClock) -> list[int]:
+    """Sends another large body whenever a unit of work begins, and appends the status."""
+    statuses: list[int] = []
+
+    def send() -> None:
+        response: Any = ApiClient(service.app).post(
+            USERS, headers=WRITER, data=" " * 20_000, content_type=JSONAPI
+        )
+        statuses.append(response.status_code)
+
+    def send_and_wait() -> None:
+        other = Thread(target=send)
+        other.start()
+        other.join(20)
+
+    clock.call = send_and_wait
+    return statuses
+
+
 @pytest.mark.parametrize(
     "route", [*WITH_BODY, *FORMS], ids=lambda route: getattr(route, "url", route)
 )
@@ -100,27 +122,13 @@ def test_a_large_body_holds_up_no_other_while_its_request_waits(
     service = build(clock=clock, ROSTER_REQUEST_SECONDS="5")
     service.user()
     headers = service.access()
-    writer = other_issuer("users:read", "users:write")
-    statuses: list[int] = []
-
-    def send_another() -> None:
-        response: Any = ApiClient(service.app).post(
-            USERS, headers=writer, data=" " * 20_000, content_type=JSONAPI
-        )
-        statuses.append(response.status_code)
-
-    def meanwhile() -> None:
-        other = Thread(target=send_another)
-        other.start()
-        other.join(20)
-
-    clock.call = meanwhile
+    statuses = send_meanwhile(service, clock)
     if isinstance(route, str):
         form = "grant_type=refresh_token&refresh_token=rrt_x&token=rrt_x&padding=" + "x" * 20_000
         content_type = "application/x-www-form-urlencoded"
         ApiClient(service.app).post(route, data=form, content_type=content_type)
     else:
-        access = writer if route.access == "users:write" else headers
+        access = WRITER if route.access == "users:write" else headers
         service.client.open(
             PREFIX + route.url,
             method=route.method,
@@ -128,5 +136,42 @@ def test_a_large_body_holds_up_no_other_while_its_request_waits(
             data=in_large_body(route),
             content_type=JSONAPI,
         )
+    assert statuses
+    assert set(statuses) == {400}
+
+
+USER = {"type": "users", "id": "1"}
+EVE = {"email": "eve@example.org", "name": "Eve"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "data"),
+    [
+        ("POST", "/users", {"type": "users", "attributes": EVE}),
+        ("PATCH", "/users/1", {**USER, "attributes": {"name": "Eve"}}),
+        ("PATCH", "/groups/1/relationships/owner", USER),
+        ("POST", "/groups/1/relationships/members", [USER]),
+        ("PATCH", "/groups/1/relationships/members", [USER]),
+        ("DELETE", "/groups/1/relationships/members", [USER]),
+    ],
+)
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "a-key"}], ids=["", "with a key"])
+def test_a_large_body_of_a_resource_holds_up_no_other(
+    build: Build, method: str, path: str, data: Any, key: dict[str, str]
+) -> None:
+    clock = CallingClock()
+    service = build(clock=clock, ROSTER_REQUEST_SECONDS="5")
+    service.user()
+    group = {"type": "groups", "attributes": {"name": "Staff"}}
+    assert service.send("POST", "/groups", {"data": group}, WRITER).status_code == 201
+    statuses = send_meanwhile(service, clock)
+    response = service.client.open(
+        PREFIX + path,
+        method=method,
+        headers=WRITER | key,
+        data=json.dumps({"data": data}) + " " * 20_000,
+        content_type=JSONAPI,
+    )
+    assert response.status_code in {200, 201, 204}, response.text
     assert statuses
     assert set(statuses) == {400}
