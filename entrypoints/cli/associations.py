@@ -10,6 +10,7 @@ import click
 from domain.english import with_article
 from entrypoints.cli import exports, files, imports
 from entrypoints.cli.files import STANDARD
+from entrypoints.cli.option_names import command_name
 from entrypoints.cli.progress import Progress
 from entrypoints.cli.services import catalog, open_pairs
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def association_commands(association: "Association") -> click.Group:
     """Returns the command group of an association."""
     group = click.Group(
-        association.name,
+        command_name(association.name),
         help=f"Import and export {association.name}.",
     )
     group.add_command(_import_command(association))
@@ -50,6 +51,7 @@ def _imports(association: "Association") -> "Iterator[RunImport]":
 
 def _import_command(association: "Association") -> click.Command:
     name, columns = association.name, tuple(association.columns)
+    command = command_name(name)
 
     @click.command("import")
     @imports.source_options
@@ -78,15 +80,16 @@ def _import_command(association: "Association") -> click.Command:
         the columns {_columns_of(association)}. {name.capitalize()} that exist are left unchanged.
 
         \b
-        roster {name} import {name}.csv --errors rejected.csv
-        roster {name} import {name}.csv --column {columns[1]}="My {columns[1]}"
-        roster {name} import {name}.jsonl --skip-errors
+        roster {command} import {command}.csv --errors rejected.csv
+        roster {command} import {command}.csv --column {columns[1]}="My {columns[1]}"
+        roster {command} import {command}.jsonl --skip-errors
         """
     return import_pairs
 
 
 def _export_command(association: "Association") -> click.Command:
     name, columns = association.name, tuple(association.columns)
+    command = command_name(name)
 
     @click.command("export")
     @click.argument("file", default=STANDARD, type=click.Path(allow_dash=True, dir_okay=False))
@@ -120,7 +123,7 @@ def _export_command(association: "Association") -> click.Command:
         in the order of the ids of the {association.source.name}. You can import it.
 
         \b
-        roster {name} export {name}.csv
-        roster {name} export --format jsonl | wc -l
+        roster {command} export {command}.csv
+        roster {command} export --format jsonl | wc -l
         """
     return export_pairs

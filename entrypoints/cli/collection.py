@@ -16,7 +16,7 @@ from entrypoints.cli.actor import actor_option, check_subjects
 from entrypoints.cli.changes import Choice
 from entrypoints.cli.confirmation import yes_option
 from entrypoints.cli.lists import as_document
-from entrypoints.cli.option_names import NULL, SET, option_names
+from entrypoints.cli.option_names import NULL, SET, command_name, option_names
 from entrypoints.cli.relationships import (
     key_of,
     reference_ids,
@@ -37,7 +37,7 @@ _DROPPED_FROM_HISTORY: Final = ("request_id", "actor_issuer", "actor_kind", "ver
 def collection(resource: "RegisteredResource") -> click.Group:
     """The command group of a resource."""
     name = resource.type.name
-    group = click.Group(name, help=f"Manage {name}.")
+    group = click.Group(command_name(name), help=f"Manage {name}.")
     make = _Commands(resource)
     for each in (
         make.list,
@@ -65,7 +65,7 @@ class _Commands:
         self._noun = resource.type.not_found.noun
         self._a_noun = with_article(self._noun)
         self._key = key_of(resource.type)
-        self._example = f"roster {self._name}"
+        self._example = f"roster {command_name(self._name)}"
 
     def _command(
         self, name: str, callback: Callable[..., None], text: str, *decorators: Any

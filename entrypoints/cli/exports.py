@@ -12,6 +12,7 @@ from entrypoints.cli import files
 from entrypoints.cli.database_file import reject_database_file
 from entrypoints.cli.files import STANDARD
 from entrypoints.cli.lists import query_of
+from entrypoints.cli.option_names import command_name
 from entrypoints.cli.progress import Progress
 from entrypoints.cli.services import catalog, connect
 
@@ -66,6 +67,7 @@ def start_reading(items: Iterator[T]) -> Iterator[T]:
 def export_command(resource: "RegisteredResource") -> click.Command:
     """Returns the command that exports a resource."""
     name = resource.type.name
+    command = command_name(name)
 
     @click.command("export")
     @click.argument("file", default=STANDARD, type=click.Path(allow_dash=True, dir_okay=False))
@@ -75,7 +77,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
         "filters",
         multiple=True,
         metavar="ATTR=VALUE",
-        help=f"As for roster {name} list. Can be repeated: all filters must match.",
+        help=f"As for roster {command} list. Can be repeated: all filters must match.",
     )
     @click.option(
         "--sort",
@@ -146,8 +148,8 @@ def export_command(resource: "RegisteredResource") -> click.Command:
         @ as a formula. Use --for-spreadsheets for files that you open with such a program.
 
         \b
-        roster {name} export {name}.csv --bom --for-spreadsheets
-        roster {name} export --format jsonl | wc -l
+        roster {command} export {command}.csv --bom --for-spreadsheets
+        roster {command} export --format jsonl | wc -l
         """
     return export_records
 

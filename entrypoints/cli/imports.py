@@ -16,6 +16,7 @@ from entrypoints.cli import files, output
 from entrypoints.cli.actor import actor_option
 from entrypoints.cli.database_file import reject_database_file
 from entrypoints.cli.import_report import MAX_PRINTED, Report, print_summary
+from entrypoints.cli.option_names import command_name
 from entrypoints.cli.progress import Progress
 from entrypoints.cli.services import catalog, open_services
 
@@ -97,6 +98,7 @@ def outcome_options(command: Any) -> Any:
 def import_command(resource: "RegisteredResource") -> click.Command:
     """Returns the command that imports a resource."""
     name, noun = resource.type.name, resource.type.not_found.noun
+    command = command_name(name)
     key = _key_attribute(resource)
 
     @click.command("import")
@@ -159,9 +161,9 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         status is 1 if a record is rejected, unless --skip-errors is set.
 
         \b
-        roster {name} import {name}.csv --errors rejected.csv
-        roster {name} import {name}.csv --column {key}="My {key}" --ignore-unknown
-        roster {name} import {name}.jsonl --skip-errors
+        roster {command} import {command}.csv --errors rejected.csv
+        roster {command} import {command}.csv --column {key}="My {key}" --ignore-unknown
+        roster {command} import {command}.jsonl --skip-errors
         """
     return import_records
 

@@ -19,6 +19,7 @@ from entrypoints.cli.events import events
 from entrypoints.cli.help import help_command, version
 from entrypoints.cli.keys import keys
 from entrypoints.cli.openapi import openapi
+from entrypoints.cli.option_names import command_name
 from entrypoints.cli.output import printable
 from entrypoints.cli.serve import serve
 from entrypoints.cli.settings import BadSettings, settings
@@ -51,8 +52,8 @@ class Roster(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         names = [
-            *(each.type.name for each in _resources()),
-            *(each.name for each in _associations()),
+            *(command_name(each.type.name) for each in _resources()),
+            *(command_name(each.name) for each in _associations()),
         ]
         return sorted([*super().list_commands(ctx), *names])
 
@@ -61,12 +62,12 @@ class Roster(click.Group):
         if command := super().get_command(ctx, cmd_name):
             return command
         for each in _resources():
-            if each.type.name == cmd_name:
+            if command_name(each.type.name) == cmd_name:
                 from entrypoints.cli.collection import collection
 
                 return collection(each)
         for association in _associations():
-            if association.name == cmd_name:
+            if command_name(association.name) == cmd_name:
                 from entrypoints.cli.associations import association_commands
 
                 return association_commands(association)

@@ -1,4 +1,4 @@
-"""The names of the options that set attributes and references.
+"""The names of the commands of types and relationships, and of the options that set attributes.
 
 The option of an attribute has the name of the attribute, with - for _. A command keeps its own
 options: if one of them, or that of another attribute, has the same name, `attribute-` precedes the
@@ -34,8 +34,12 @@ def option_names(names: Iterable[str], spelled: Mapping[str, str]) -> dict[str, 
     return chosen
 
 
-def command_name(name: str, prefix: str, taken: Collection[str]) -> str:
-    """Returns the name of a command, with the prefix as often as it is necessary."""
+def command_name(name: str, prefix: str = "", taken: Collection[str] = ()) -> str:
+    """Returns the name of the command of a type or relationship, with - for _.
+
+    If a command with this name exists, the prefix precedes the name as often as necessary.
+    """
+    name = name.replace("_", "-")
     while name in taken:
         name = prefix + name
     return name

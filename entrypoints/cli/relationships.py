@@ -85,7 +85,9 @@ def relationship_commands(
     of_type = catalog().relationships[resource.type.name].values()
     to_many = [each for each in of_type if isinstance(each, ToMany)]
     governed = [each for each in to_many if each.is_source]
-    changes = {f"{verb}-{each.name}" for each in governed for verb in ("add", "remove")}
+    changes = {
+        f"{verb}-{command_name(each.name)}" for each in governed for verb in ("add", "remove")
+    }
     used = {*taken, "add", "remove", *changes}
     for relationship in to_many:
         name = command_name(relationship.name, "list-", used)
@@ -93,7 +95,7 @@ def relationship_commands(
         yield _list_command(relationship, name)
     for relationship in governed:
         # A type that governs several associations has commands such as add-members.
-        suffix = f"-{relationship.name}" if len(governed) > 1 else ""
+        suffix = f"-{command_name(relationship.name)}" if len(governed) > 1 else ""
         yield _change_command(relationship, f"add{suffix}", remove=False)
         yield _change_command(relationship, f"remove{suffix}", remove=True)
 

@@ -27,7 +27,7 @@ OWN: Final = ("actor", "filter", "help", "json", "yes")
 """The attributes whose names are those of options that create and update have."""
 RELATIONSHIPS: Final = (
     *("list", "show", "count", "create", "update", "delete", "import", "export"),
-    *("add", "remove"),
+    *("add", "remove", "see_also"),
 )
 Roster = Callable[..., Result]
 
@@ -35,7 +35,7 @@ Roster = Callable[..., Result]
 @pytest.fixture
 def roster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs a command over a new database with one resource."""
-    things = plain_type("things", ATTRIBUTES, ("erase",))
+    things = plain_type("old_things", ATTRIBUTES, ("erase",))
     pairs = [
         Association(f"p_{each}", each, things, each, things, f"of_{each}") for each in RELATIONSHIPS
     ]
@@ -58,7 +58,7 @@ def roster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def run(*arguments: str) -> Result:
         result = CliRunner().invoke(
-            main, ("things", *arguments), env=environment, prog_name="roster"
+            main, ("old-things", *arguments), env=environment, prog_name="roster"
         )
         assert result.exit_code == 0, (arguments, result.output)
         return result
@@ -98,11 +98,14 @@ def test_attributes_with_the_names_of_options_can_be_set(roster: Roster) -> None
 def test_relationships_with_the_names_of_commands_have_other_commands(roster: Roster) -> None:
     for _ in range(2):
         roster("create", "--sort", "a")
-    for name in RELATIONSHIPS:
+    for relationship in RELATIONSHIPS:
+        name = relationship.replace("_", "-")
         assert roster(f"add-{name}", "1", "2").stdout == "1 added, 0 unchanged\n"
-        listed = roster(f"list-{name}", "1", "--json").stdout
+        command = name if name == "see-also" else f"list-{name}"
+        listed = roster(command, "1", "--json").stdout
         assert [each["id"] for each in json.loads(listed)["data"]] == ["2"]
         assert roster(f"remove-{name}", "1", "2").stdout == "1 removed, 0 unchanged\n"
     assert roster("count").stdout == "2\n"
+    assert "roster old-things list" in roster("list", "--help").stdout
     roster("delete", "1", "--erase", "--yes")
     assert roster("count").stdout == "1\n"
