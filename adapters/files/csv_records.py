@@ -50,7 +50,7 @@ class CsvRecords(Records):
             self._reader, options.delimiter, names.count_known
         )
         self._encode = encoder(source.encoding)
-        line = self._reader.peek() or ""
+        line = self._reader.peek_record() or ""
         self._rows = iter(self._reader)
         header = CsvHeader(next(self._rows, None), names, line, self._reader.delimiter)
         columns = header.check(resource, required, options)
@@ -155,7 +155,7 @@ class CsvRecords(Records):
     def rejected_row(self, rejected: RejectedRecord) -> bytes:
         cells: Any = rejected.record.source
         if isinstance(cells, str):
-            cells = csv.split_line(cells, self._reader.delimiter)
+            cells = csv.split_record(cells, self._reader.delimiter)
         if self._secret_indexes and rejected.record.problem:
             cells = ()  # a secret may be in any cell
         elif len(cells) > 1 or not rejected.record.problem:

@@ -131,7 +131,7 @@ def _check_json(head: bytes, names: Names) -> None:
         detail = "must be a complete object, or the file must be one array of objects"
         raise Invalid([Violation("each line", Problem("malformed_json", detail))])
     if not line.startswith(("{", "[")) and any(
-        names.count_known(csv.split_line(line, delimiter)) > 1 for delimiter in delimiters.KNOWN
+        names.count_known(csv.split_record(line, delimiter)) > 1 for delimiter in delimiters.KNOWN
     ):
         remedy = Remedy("format", "csv")
         problem = SolvableProblem("malformed_json", "seems to be CSV, not JSON", (remedy,))

@@ -74,8 +74,8 @@ def secret_names(resource: Resource) -> frozenset[str]:
 
 
 def normalize(name: str) -> str:
-    """Returns the form of a name that is compared."""
-    return strip_invisible(name).casefold()
+    """Returns the form of a name that is compared. A line break in a header equals a space."""
+    return " ".join(strip_invisible(name).split()).casefold()
 
 
 def quote(name: str) -> str:

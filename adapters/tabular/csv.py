@@ -76,6 +76,22 @@ class Reader:
         self._lines.appendleft(line)
         return _strip_line_end(line[1])
 
+    def peek_record(self) -> str | None:
+        """Returns the lines of the next record without its line end, or None at the end.
+
+        Returns only the next line if no later line ends its quotes. Does not consume the lines.
+        """
+        lines: list[tuple[int, str]] = []
+        quotes = 0
+        while len(lines) < _MAX_RECORD_LINES and (numbered := self._pop_line()):
+            lines.append(numbered)
+            quotes += numbered[1].count('"')
+            if quotes % 2 == 0:
+                break
+        self._lines.extendleft(reversed(lines))
+        record = lines[: 1 if quotes % 2 else None]
+        return _strip_line_end("".join(line for _, line in record)) if lines else None
+
     def skip(self) -> None:
         """Skips the next line."""
         self._pop_line()
@@ -232,10 +248,10 @@ def _byte_count(line: str) -> int:
     return len(line) if line.isascii() else len(line.encode("utf-8", "surrogateescape"))
 
 
-def split_line(line: str, delimiter: str) -> Cells:
-    """Returns the cells of a line. Its quotes may be unpaired. Empty if it cannot be split."""
+def split_record(record: str, delimiter: str) -> Cells:
+    """Returns the cells of a record, or none if it cannot be split. Its quotes may be unpaired."""
     try:
-        return tuple(next(csv.reader([line], delimiter=delimiter), ()))
+        return tuple(next(csv.reader([record], delimiter=delimiter), ()))
     except csv.Error:
         return ()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
-from adapters.tabular.csv import Cells, Reader, split_line
+from adapters.tabular.csv import Cells, Reader, split_record
 
 KNOWN: Final = (",", ";", "\t")
 """The delimiters that are recognized if no delimiter is chosen."""
@@ -40,18 +40,19 @@ def set_delimiter(
         line = _next_line_with_text(reader)
     if chosen is None and sep_line and is_delimiter(sep_line[1]):
         chosen = sep_line[1]
-    reader.delimiter = chosen or _recognise(line or "", count_known)
+    reader.delimiter = chosen or _recognise(reader.peek_record() or "", count_known)
     return f"sep={sep_line[1]}" if sep_line else None
 
 
-def better_delimiter(line: str, used: str, count_known: Callable[[Cells], int]) -> str | None:
+def better_delimiter(header: str, used: str, count_known: Callable[[Cells], int]) -> str | None:
     """Returns another delimiter by which a header has more known columns, and at least two."""
-    candidates = dict.fromkeys((*KNOWN, *_POSSIBLE_DELIMITER.findall(line)))
+    candidates = dict.fromkeys((*KNOWN, *_POSSIBLE_DELIMITER.findall(header)))
     counts = {
-        each: count_known(split_line(line, each)) for each in islice(candidates, _MAX_CANDIDATES)
+        each: count_known(split_record(header, each))
+        for each in islice(candidates, _MAX_CANDIDATES)
     }
     best = max(counts, key=counts.__getitem__)
-    return best if counts[best] > max(1, count_known(split_line(line, used))) else None
+    return best if counts[best] > max(1, count_known(split_record(header, used))) else None
 
 
 def _next_line_with_text(reader: Reader) -> str | None:
@@ -61,9 +62,9 @@ def _next_line_with_text(reader: Reader) -> str | None:
     return line
 
 
-def _recognise(line: str, count_known: Callable[[Cells], int]) -> str:
+def _recognise(header: str, count_known: Callable[[Cells], int]) -> str:
     def score(delimiter: str) -> tuple[int, int]:
-        cells = split_line(line, delimiter)
+        cells = split_record(header, delimiter)
         return count_known(cells), len(cells)
 
     return max(KNOWN, key=score)

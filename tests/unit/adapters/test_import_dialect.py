@@ -67,6 +67,11 @@ FILES: dict[str, bytes | tuple[bytes, dict[str, str]]] = {
     "another declared delimiter": f"SEP=|\n{FULL.replace(';', '|')}".encode(),
     "another delimiter": (FULL.replace(";", "|").encode(), {"delimiter": "|"}),
     "a delimiter of several bytes": (FULL.replace(";", "§").encode(), {"delimiter": "§"}),
+    "a line break in a header": FULL.replace("Full name", '"Full\r\nname"').encode(),
+    "line breaks in several headers, tabs": (
+        '"Email"\t"Full\n\nname"\t"Active\n"\tRole\n'
+        'ann@example.org\t"Ann, Dr."\tTRUE\tadmin\nbob@example.org\tBøb\tFALSE\t\n'
+    ).encode(),
     "all cells in quotes": '"{}"\r\n'.format(
         '"\r\n"'.join(line.replace(";", '";"') for line in FULL.splitlines())
     ).encode(),
