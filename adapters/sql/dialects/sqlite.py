@@ -39,22 +39,22 @@ def require_file(url: URL) -> None:
 
 def prepare(engine: Engine) -> None:
     """Sets up each connection when it is opened, and each time it is checked out of the pool."""
+    file = sqlite_file.file_of(engine.url)
     event.listen(engine, "do_connect", partial(sqlite_file.create, engine.url))
-    event.listen(engine, "do_connect", partial(_connect, engine.url.database or ""))
+    event.listen(engine, "do_connect", partial(_connect, file))
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "connect", partial(_record_file, sqlite_file.file_of(engine.url)))
-    event.listen(engine, "checkout", partial(_check_file, sqlite_file.file_of(engine.url)))
+    event.listen(engine, "connect", partial(_record_file, file))
+    event.listen(engine, "checkout", partial(_check_file, file))
     event.listen(engine, "checkout", _set_busy_timeout)
 
 
 def _connect(
-    database: str, dialect: Dialect, _: ConnectionPoolEntry, arguments: Any, options: Any
+    file: Path, dialect: Dialect, _: ConnectionPoolEntry, arguments: Any, options: Any
 ) -> Any:
     """Opens the file, and adds its path and the cause to the driver's error."""
     try:
         return dialect.connect(*arguments, **options)
     except sqlite3.OperationalError as error:
-        file = Path(database.removeprefix("file:"))
         detailed = sqlite3.OperationalError(f"{error}: {file}: {_cause(file)}")
         detailed.sqlite_errorcode = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN)
         raise detailed from error

@@ -431,6 +431,14 @@ def test_a_service_starts_without_standard_error(tmp_path: Path) -> None:
     assert service.returncode == 0
 
 
+@pytest.mark.parametrize("url", ["sqlite:///{}", "sqlite:///file:{}?uri=true"])
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path, url: str) -> None:
+    folder = tmp_path / "50% of a b"
+    folder.mkdir()
+    path = quote(quote(str(folder)) if "uri" in url else str(folder))
+    assert f": {folder}: it is a folder." in error_of(url.format(path), "db upgrade")
+
+
 def test_every_file_that_must_be_writable_is_named(invoke: Roster) -> None:
     invoke("db", "upgrade")
     read_only = {"ROSTER_DATABASE_URL": "sqlite:///file:roster.db?mode=ro&uri=true"}
