@@ -16,6 +16,7 @@ from adapters.jsonapi.resource import Attribute, Resource
 from adapters.jsonapi.suggestions import SEARCH, suggest_operator
 from application.relationships import Relationship, ToMany
 from application.search import AnyOf, Condition, IsNull, Not, Op, Related, Test, WordSearch
+from domain.english import counted
 from domain.errors import Problem
 from domain.text import MAX_FOLDED_INPUT
 
@@ -319,7 +320,8 @@ class FilterParser:
         if problems:
             details = [self._invalid_value(attribute, op, *each) for each in problems[:_MAX_SHOWN]]
             if (more := len(problems) - _MAX_SHOWN) > 0:
-                details.append(f"{more} more values are invalid.")
+                rest = counted(more, "more value is", "more values are")
+                details.append(f"{rest} invalid.")
             self._errors.add(name, " ".join(details))
             return None
         values = [parsed[text] for text in texts]

@@ -1,6 +1,7 @@
 """The errors of accounts."""
 
 from application.access import Unauthenticated
+from domain.english import counted
 from domain.errors import Forbidden, NotFound, RosterError
 
 
@@ -19,7 +20,8 @@ class TooManyFailures(RosterError):
     code = "too_many_failures"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many wrong passwords. Try again in {retry_after} seconds.")
+        seconds = counted(retry_after, "second")
+        super().__init__(f"Too many wrong passwords. Try again in {seconds}.")
         self.retry_after = retry_after
 
 

@@ -62,7 +62,7 @@ class MailboxesShared(Conflict):
     def __init__(self, shared: "SharedMailboxes") -> None:
         named = [f"user {user} (mailbox of user {other})" for user, other in shared.users]
         if more := shared.count - len(named):
-            named.append(f"and {more} others")
+            named.append(f"and {counted(more, 'other')}")
         first = shared.users[0][0]
         super().__init__(
             "The tables are upgraded, but these users have the mailbox of another user, so they "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from domain.english import with_article
+from domain.english import counted, with_article
 from entrypoints.cli import files, lists, output
 from entrypoints.cli.actor import actor_option
 from entrypoints.cli.option_names import NULL, SET, command_name
@@ -223,7 +223,7 @@ def _change_from_file(
     file: str,
     remove: bool,
 ) -> tuple[int, int]:
-    """As _change, with the entities that the lines of a file refer to."""
+    """Changes the list like `_change`, by the entities that the lines of a file refer to."""
     from adapters.files.reference_lines import read_lines
 
     unknown = 0
@@ -244,4 +244,5 @@ def _change_from_file(
             )
         finally:
             if unknown > _MAX_PRINTED:
-                click.echo(f"{unknown - _MAX_PRINTED:,} more lines.", err=True)
+                more = counted(unknown - _MAX_PRINTED, "more invalid line")
+                click.echo(f"{more}.", err=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from domain.english import counted
 from domain.errors import NotFound
 from entrypoints.cli.database_file import require_database
 from entrypoints.settings import Settings
@@ -158,7 +159,7 @@ def _any_of(texts: list[str]) -> str:
     """Joins the texts with commas and "or". If there are many, only the first ones are listed."""
     listed = texts[:_MAX_LISTED]
     if more := len(texts) - len(listed):
-        return f"{', '.join(listed)} or {more} others"
+        return f"{', '.join(listed)} or {counted(more, 'other')}"
     return f"{', '.join(listed[:-1])} or {listed[-1]}"
 
 

@@ -70,6 +70,8 @@ def test_nothing_happens_if_some_do_not_exist(
     refused = roster("users", name, *many, *options)
     assert refused.stderr.startswith("Error: user_not_found: There is no user 100, 101, 102, ")
     assert refused.stderr.endswith(" or 980 others.\n")
+    refused = roster("users", name, *many[:21], *options)
+    assert refused.stderr.endswith(", 119 or 1 other.\n")
 
 
 @pytest.mark.usefixtures("people")

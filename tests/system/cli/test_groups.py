@@ -192,13 +192,19 @@ def environment(roster: Roster) -> dict[str, str]:
     return {each["name"]: each["value"] for each in values if each["name"] == "ROSTER_DATABASE_URL"}
 
 
-def test_many_unknown_lines_are_counted(roster: Roster, groups: None, write: Write) -> None:
-    file = write("members.txt", "".join(f"{number}\n" for number in range(100, 2300)))
+@pytest.mark.parametrize(
+    ("unknown", "rest"), [(21, "1 more invalid line."), (2200, "2,180 more invalid lines.")]
+)
+def test_many_unknown_lines_are_counted(
+    roster: Roster, groups: None, write: Write, unknown: int, rest: str
+) -> None:
+    numbers = range(100, 100 + unknown)
+    file = write("members.txt", "".join(f"{number}\n" for number in numbers))
     refused = roster("groups", "add", "staff", "--file", file)
     lines = refused.stderr.splitlines()
     assert len(lines) == 22
-    assert lines[-2] == "2,180 more lines."
-    assert "2,200 of 2,200 lines" in lines[-1]
+    assert lines[-2] == rest
+    assert f"{unknown:,} of {unknown:,} lines" in lines[-1]
 
 
 @pytest.mark.parametrize(

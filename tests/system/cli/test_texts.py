@@ -11,7 +11,9 @@ from click.testing import Result
 from processor_time import processor_time_below
 from roster_process import ROSTER
 
+from adapters.sql.email_keys import SharedMailboxes
 from domain.text import fold
+from entrypoints.cli.db import MailboxesShared
 
 Roster = Callable[..., Result]
 Write = Callable[[str, str], str]
@@ -169,6 +171,12 @@ def test_users_with_the_same_mailbox_are_named_with_a_remedy(
         ("db", "check"),
     ):
         assert roster(*advised).exit_code == 0, advised
+
+
+@pytest.mark.parametrize(("count", "rest"), [(101, "and 1 other"), (103, "and 3 others")])
+def test_only_the_first_users_with_a_shared_mailbox_are_named(count: int, rest: str) -> None:
+    shared = SharedMailboxes(count, [(number, number + 500) for number in range(1, 101)])
+    assert f"user 100 (mailbox of user 600), {rest}. " in str(MailboxesShared(shared))
 
 
 @pytest.mark.parametrize(

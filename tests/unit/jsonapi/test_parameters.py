@@ -58,7 +58,9 @@ def test_an_error_describes_the_first_invalid_values_of_a_filter(
     assert ["'a'" in error.detail, "'b'" in error.detail] == [True, True]
     (error,) = errors_of("filter[id]=a,b,c,d,e", books, cursors)
     assert "'c' is not" in error.detail
-    assert error.detail.endswith("2 more values are invalid.")
+    assert error.detail.endswith(" 2 more values are invalid.")
+    (error,) = errors_of("filter[id]=a,b,c,d", books, cursors)
+    assert error.detail.endswith(" 1 more value is invalid.")
 
 
 @pytest.mark.parametrize(
