@@ -98,9 +98,6 @@ class ReadableTokens(TokenIssuer, RandomTokens):
     def link_token(self) -> str:
         return f"rlt_{next(self._numbers)}"
 
-    def message_id(self) -> str:
-        return f"message-{next(self._numbers)}"
-
 
 class AccountService:
     """The use cases of accounts, and what tests look up behind them."""

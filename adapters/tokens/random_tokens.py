@@ -12,10 +12,7 @@ _ID_BYTES: Final = 16
 
 
 class SecureTokens(RandomTokens):
-    """Uses the random numbers of the operating system. `domain` is that of Message-IDs."""
-
-    def __init__(self, domain: str = "roster.invalid") -> None:
-        self._domain = domain
+    """Uses the random numbers of the operating system."""
 
     def session_id(self) -> str:
         return f"s{token_urlsafe(_ID_BYTES)}"  # the letter: it is never a number or an option
@@ -25,6 +22,3 @@ class SecureTokens(RandomTokens):
 
     def link_token(self) -> str:
         return f"{LINK_PREFIX}{token_urlsafe(_TOKEN_BYTES)}"
-
-    def message_id(self) -> str:
-        return f"{token_urlsafe(_ID_BYTES)}@{self._domain}"

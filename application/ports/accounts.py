@@ -334,9 +334,6 @@ class RandomTokens(Protocol):
     def link_token(self) -> str:
         """Returns rlt_ and 256 random bits in base64url."""
 
-    def message_id(self) -> str:
-        """Returns the unique id of an email message, without angle brackets."""
-
 
 class MailFailed(Exception):
     """The mail server did not accept the email now.
