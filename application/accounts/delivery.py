@@ -7,10 +7,11 @@ process ends before it is removed, it is sent again when its lease has expired.
 
 from collections.abc import Callable
 from datetime import timedelta
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 from application.accounts.counts import ResultCounts
+from application.accounts.sessions import digest
+from application.accounts.users import find
 from application.deadlines import deadline
 from application.ports import (
     Context,
@@ -21,9 +22,8 @@ from application.ports import (
     UnitOfWork,
     UnitRunner,
 )
-from application.users import USER_TYPE
 from domain.accounts import EmailedLink, Purpose, Template, WaitingEmail
-from domain.users import User, UserNotFound
+from domain.users import User
 
 LEASE: Final = timedelta(seconds=60)
 """An email that was claimed is not claimed again for this time. An attempt must take less."""
@@ -112,7 +112,7 @@ class Delivery:
     def _claim(self, work: UnitOfWork) -> ClaimedEmail | None:
         outbox = work.accounts.outbox
         while waiting := outbox.claim(work.now, until=work.now + LEASE):
-            user = None if waiting.user_id is None else _find(work, waiting.user_id)
+            user = None if waiting.user_id is None else find(work, waiting.user_id)
             if user is None and waiting.template is not Template.SIGNUP:
                 outbox.remove(waiting.id)
                 continue
@@ -122,13 +122,13 @@ class Delivery:
     def _with_link(
         self, work: UnitOfWork, waiting: WaitingEmail, user: User | None
     ) -> ClaimedEmail:
-        token = digest = None
+        token = token_digest = None
         if purpose := waiting.template.purpose:
             token = self._tokens.link_token()
-            digest = sha256(token.encode()).digest()
+            token_digest = digest(token)
             work.accounts.links.add(
                 EmailedLink(
-                    digest=digest,
+                    digest=token_digest,
                     purpose=purpose,
                     user_id=waiting.user_id,
                     email=waiting.address,
@@ -138,7 +138,7 @@ class Delivery:
                 )
             )
         outgoing = OutgoingEmail(waiting.template, waiting.address, waiting.message_id, user, token)
-        return ClaimedEmail(waiting, outgoing, digest, work.now - waiting.creation_time)
+        return ClaimedEmail(waiting, outgoing, token_digest, work.now - waiting.creation_time)
 
     def _remove(self, email: ClaimedEmail) -> None:
         def unit(work: UnitOfWork) -> None:
@@ -166,13 +166,6 @@ class Delivery:
 
         with deadline(_UNIT_SECONDS):
             self.counts.add(self._run(Context(), unit))
-
-
-def _find(work: UnitOfWork, user_id: int) -> User | None:
-    try:
-        return work.repository(USER_TYPE).get(user_id)
-    except UserNotFound:
-        return None
 
 
 def _delay(attempts: int) -> timedelta:
