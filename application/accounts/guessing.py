@@ -71,13 +71,18 @@ class GuessingLimits:
         }
 
     def check(
-        self, work: UnitOfWork, attempt: Attempt, *, is_known: bool, lock: bool = False
+        self, work: UnitOfWork, attempt: Attempt, *, user_id: int | None, lock: bool = False
     ) -> None:
         """Raises TooManyFailures if the attempt is blocked.
 
-        `is_known`: the user has logged in from the network before, so the limit of the address does
-        not apply. `lock`: no other unit can count failures meanwhile.
+        `user_id` is the user with the address, if there is one. The limit of the address does not
+        apply to a network from which the user has logged in before. A session does not make a
+        network known, because its token may be stolen. `lock`: no other unit can count failures
+        meanwhile.
         """
+        is_known = work.accounts.accounts.knows_network(
+            user_id or 0, attempt.network, since=work.now - KNOWN_FOR
+        )
         keys = _keys(attempt)
         counters = work.accounts.counters
         times = (counters.lock if lock else counters.read)(keys.values())

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from application.accounts.counts import ResultCounts
 from application.accounts.errors import InvalidCredentials, TooManyFailures
 from application.accounts.events import record
-from application.accounts.guessing import KNOWN_FOR, Attempt, GuessingLimits
+from application.accounts.guessing import Attempt, GuessingLimits
 from application.accounts.sessions import Client, IssuedTokens, SessionTokens
 from application.accounts.users import context_of, find_by_email, login_key
 from application.audit import EventAction
@@ -19,7 +19,6 @@ from application.ports import (
 )
 from domain.errors import RosterError
 from domain.passwords import normalize
-from domain.users import User
 
 SUCCEEDED: Final = "succeeded"
 _ATTEMPTS: Final = 3
@@ -83,7 +82,7 @@ class Login:
 
         def read(work: UnitOfWork) -> _Candidate:
             user = find_by_email(work, email)
-            self._check(work, user, attempt)
+            self._limits.check(work, attempt, user_id=user.id if user else None)
             stored = work.accounts.accounts.password_hash(user.id if user else 0)
             return _Candidate(
                 user.id if user else None, stored if user and user.is_active else None
@@ -103,7 +102,7 @@ class Login:
 
         def begin(work: UnitOfWork) -> IssuedTokens | None:
             user = find_by_email(work, email)
-            self._check(work, user, attempt)
+            self._limits.check(work, attempt, user_id=user.id if user else None)
             if user is None or not user.is_active or user.id != candidate.user_id:
                 raise InvalidCredentials
             accounts = work.accounts.accounts
@@ -129,15 +128,6 @@ class Login:
         forms = dict.fromkeys((normalize(password), password))
         return next((each for each in forms if self._hasher.verify(each, password_hash)), None)
 
-    def _check(
-        self, work: UnitOfWork, user: User | None, attempt: Attempt, lock: bool = False
-    ) -> None:
-        """Raises TooManyFailures if the attempt is blocked."""
-        is_known = work.accounts.accounts.knows_network(
-            user.id if user else 0, attempt.network, since=work.now - KNOWN_FOR
-        )
-        self._limits.check(work, attempt, is_known=is_known, lock=lock)
-
     def _refuse(self, email: str, attempt: Attempt, context: Context) -> None:
         """Counts a wrong password. Raises InvalidCredentials, or TooManyFailures.
 
@@ -147,7 +137,7 @@ class Login:
 
         def count(work: UnitOfWork) -> None:
             user = find_by_email(work, email)
-            self._check(work, user, attempt, lock=True)
+            self._limits.check(work, attempt, user_id=user.id if user else None, lock=True)
             if self._limits.count_failure(work, attempt) and user:
                 record(work, user.id, EventAction.LOCKED_OUT)
 

@@ -7,7 +7,7 @@ from application.access import InvalidToken
 from application.accounts.config import AccountConfig
 from application.accounts.errors import WrongPassword
 from application.accounts.events import record
-from application.accounts.guessing import KNOWN_FOR, Attempt, GuessingLimits, forget_address
+from application.accounts.guessing import Attempt, GuessingLimits, forget_address
 from application.accounts.notices import notify
 from application.accounts.sessions import Client, end_sessions
 from application.accounts.users import existing, find_by_email
@@ -100,7 +100,7 @@ class OwnPassword:
         def read(work: UnitOfWork) -> tuple[Attempt, str | None]:
             user = existing(work, user_id)
             attempt = Attempt(user.email_key, self._client.network)
-            self._check(work, user_id, attempt)
+            self._limits.check(work, attempt, user_id=user_id)
             return attempt, work.accounts.accounts.get(user_id).password_hash
 
         attempt, stored = self._run(context, read)
@@ -108,24 +108,12 @@ class OwnPassword:
             return stored
 
         def count(work: UnitOfWork) -> None:
-            self._check(work, user_id, attempt, lock=True)
+            self._limits.check(work, attempt, user_id=user_id, lock=True)
             if self._limits.count_failure(work, attempt):
                 record(work, user_id, EventAction.LOCKED_OUT)
 
         self._run(context, count)
         raise WrongPassword(attribute)
-
-    def _check(
-        self, work: UnitOfWork, user_id: int, attempt: Attempt, *, lock: bool = False
-    ) -> None:
-        """Raises TooManyFailures if the attempt is blocked.
-
-        A session does not make a network known, because its token may be stolen.
-        """
-        is_known = work.accounts.accounts.knows_network(
-            user_id, attempt.network, since=work.now - KNOWN_FOR
-        )
-        self._limits.check(work, attempt, is_known=is_known, lock=lock)
 
 
 def require_unchanged(work: UnitOfWork, user_id: int, session_id: str, stored: str) -> User:

@@ -230,7 +230,7 @@ def test_50_concurrent_guesses_do_not_exceed_the_limit(directory: Directory) -> 
 
     def guess(_: int) -> bool:
         def unit(work: UnitOfWork) -> None:
-            limits.check(work, attempt, is_known=False, lock=True)
+            limits.check(work, attempt, user_id=None, lock=True)
             limits.count_failure(work, attempt)
 
         try:

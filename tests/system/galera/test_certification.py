@@ -190,7 +190,7 @@ def test_each_wrong_password_is_counted(directories: Directories) -> None:
     limits = GuessingLimits(3, timedelta(hours=1))
 
     def fail(work: UnitOfWork) -> None:
-        limits.check(work, ATTEMPT, is_known=False, lock=True)
+        limits.check(work, ATTEMPT, user_id=None, lock=True)
         limits.count_failure(work, ATTEMPT)
 
     assert both(directories, fail, fail) == ["ConcurrentUpdate"]
