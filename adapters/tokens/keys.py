@@ -138,14 +138,24 @@ def read_keys(text: bytes) -> tuple[Key, ...]:
     return keys
 
 
+def algorithms_of(jwk: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the names of the one algorithm of a key. PyJWT knows it by the last name.
+
+    Returns no names if Roster does not support the type of the key, or `alg` names another
+    algorithm.
+    """
+    kind = (jwk.get("kty"), jwk.get("crv"))
+    if not all(isinstance(each, str | None) for each in kind):
+        return ()
+    algorithms = _ALGORITHMS.get(kind, ())
+    return algorithms if jwk.get("alg") in (None, *algorithms) else ()
+
+
 def _usable(jwk: Any) -> Key | None:
     if not isinstance(jwk, dict) or "d" in jwk or not _for_signatures(jwk):
         return None
-    kid, kind = jwk.get("kid"), (jwk.get("kty"), jwk.get("crv"))
-    if not all(isinstance(each, str | None) for each in (kid, *kind)):
-        return None
-    algorithms = _ALGORITHMS.get(kind, ())
-    if not algorithms or jwk.get("alg") not in (None, *algorithms):
+    kid, algorithms = jwk.get("kid"), algorithms_of(jwk)
+    if not algorithms or not isinstance(kid, str | None):
         return None
     try:
         material = jwt.PyJWK(jwk, algorithms[-1]).key

@@ -20,7 +20,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from adapters.strict_json import NotStrict, parse
 from adapters.tokens.key_files import Stamp, UnreadableFile, read_private_file, stamp_of
-from adapters.tokens.keys import Key, UnusableKeySet, is_usable_rsa
+from adapters.tokens.keys import Key, UnusableKeySet, algorithms_of, is_usable_rsa
 from application.ports import Unavailable
 
 ALGORITHMS: Final = ("ES256", "RS256", "EdDSA")
@@ -30,12 +30,6 @@ _RSA_BITS: Final = 3072
 _RSA_EXPONENT: Final = 65537
 _MAX_KEYS: Final = 100
 _MAX_KID_LENGTH: Final = 200
-_KINDS: Final[Mapping[tuple[object, object], str]] = {
-    ("EC", "P-256"): "ES256",
-    ("RSA", None): "RS256",
-    ("OKP", "Ed25519"): "EdDSA",
-}
-_VERIFIED: Final[Mapping[str, tuple[str, ...]]] = {"EdDSA": ("EdDSA", "Ed25519")}
 _THUMBPRINT: Final = ("crv", "e", "kty", "n", "x", "y")
 """The members of all kinds of public keys (RFC 7638, section 3.2; RFC 8037, section 2)."""
 _PUBLIC: Final = (*_THUMBPRINT, "kid", "alg", "use")
@@ -119,15 +113,10 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
 def _signing_key(jwk: Any) -> SigningKey:
     if not isinstance(jwk, dict) or "d" not in jwk:
         raise UnusableKeySet("is not a private key")
-    kind = (jwk.get("kty"), jwk.get("crv"))
-    algorithm = _KINDS.get(kind) if all(isinstance(each, str | None) for each in kind) else None
-    accepted = () if algorithm is None else _VERIFIED.get(algorithm, (algorithm,))
-    if (
-        algorithm is None
-        or jwk.get("alg", algorithm) not in accepted
-        or (jwk.get("use", "sig") != "sig")
-    ):
+    algorithms = algorithms_of(jwk)
+    if not algorithms or jwk.get("use", "sig") != "sig":
         raise UnusableKeySet("is not a key for ES256, RS256 or EdDSA")
+    algorithm = algorithms[-1]
     try:
         private = jwt.PyJWK(jwk, algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError):
@@ -141,7 +130,7 @@ def _signing_key(jwk: Any) -> SigningKey:
         raise UnusableKeySet(f"must have a kid of 1 to {_MAX_KID_LENGTH} printable characters")
     full = {**jwk, "kid": kid, "alg": algorithm, "use": "sig"}
     public = {name: full[name] for name in _PUBLIC if name in full}
-    verifying = Key(accepted, private.public_key(), kid)
+    verifying = Key(algorithms, private.public_key(), kid)
     return SigningKey(kid, algorithm, private, full, public, verifying)
 
 
@@ -150,7 +139,7 @@ class SigningKeys:
 
     The file is checked at most every CHECK_SECONDS. If a changed file has an error, the previous
     keys remain, and the error is logged. If a file cannot be read, the next check reads it again.
-    There are no keys before the file was usable once.
+    There are no keys until the file has been usable once.
     """
 
     _problem = ""
