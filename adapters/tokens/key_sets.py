@@ -140,7 +140,7 @@ class KeySet:
             _join(attempt, _WAIT_FOR_REFRESH)
         return self._usable()
 
-    def renewed_keys(self) -> tuple[Key, ...]:
+    def refreshed_keys(self) -> tuple[Key, ...]:
         """The keys after another attempt, for a token that matches none of `current_keys`.
 
         Waits a short time for the attempt. Raises Unavailable if there are no keys at all.

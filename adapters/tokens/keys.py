@@ -69,7 +69,7 @@ class KeySource(CurrentKeys, Protocol):
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms of the keys."""
 
-    def renewed_keys(self) -> tuple[Key, ...]:
+    def refreshed_keys(self) -> tuple[Key, ...]:
         """The keys after an attempt to refresh them, if a token matches none of `current_keys`.
 
         Raises Unavailable if there are no keys.
@@ -90,7 +90,7 @@ class Secret:
         """The only key."""
         return self._keys
 
-    def renewed_keys(self) -> tuple[Key, ...]:
+    def refreshed_keys(self) -> tuple[Key, ...]:
         """The only key, which never changes."""
         return self._keys
 

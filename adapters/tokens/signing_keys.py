@@ -173,7 +173,7 @@ class SigningKeys:
     def current_keys(self) -> tuple[Key, ...]:
         """Returns the public keys. It is the same object until the keys change."""
         if self._clock() - self._checked_at >= CHECK_SECONDS:
-            self.renew()
+            self.refresh()
         return self._verifying
 
     def current(self) -> tuple[SigningKey, ...]:
@@ -187,7 +187,7 @@ class SigningKeys:
         A service that fetched the set without that key could keep it for minutes. Raises
         Unavailable if there are none.
         """
-        self.renew()
+        self.refresh()
         if not self._keys:
             raise Unavailable
         return self._keys
@@ -195,10 +195,10 @@ class SigningKeys:
     def find(self, kid: str) -> Key | None:
         """Returns the public key with the id. Checks the file first if the id is unknown."""
         if kid not in self._by_id:
-            self.renew()
+            self.refresh()
         return self._by_id.get(kid)
 
-    def renew(self) -> None:
+    def refresh(self) -> None:
         """Checks the file now."""
         if self._path is None:
             return

@@ -165,7 +165,7 @@ class TokenVerifier:
         keys = source.current_keys()
         candidates = matching(keys, algorithm, kid)
         if not candidates:
-            keys = source.renewed_keys()
+            keys = source.refreshed_keys()
             candidates = matching(keys, algorithm, kid)
         # Only a known id is logged: the client can choose the text of any other.
         is_known = kid and any(key.kid == kid for key in candidates)

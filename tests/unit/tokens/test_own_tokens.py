@@ -62,7 +62,7 @@ class OtherIssuer:
     def current_keys(self) -> tuple[Key, ...]:
         return self._keys
 
-    renewed_keys = current_keys
+    refreshed_keys = current_keys
 
 
 @pytest.fixture
@@ -304,7 +304,7 @@ def test_tokens_of_a_removed_key_are_rejected(
     token = issuer.issue(claims())
     verifier.verify(token)
     replace_private_file(path, lambda _: write_signing_keys([SigningKey.generate()]))
-    keys.renew()
+    keys.refresh()
     with pytest.raises(InvalidToken):
         verifier.verify(token)
     assert verifier.verify(issuer.issue(claims())).kind == SESSION

@@ -187,7 +187,7 @@ def test_a_new_key_is_published_before_any_worker_signs_with_it(path: str) -> No
     """Each worker looks at the file at other times."""
     signing, publishing = (SigningKeys(path, clock=lambda: 0.0) for _ in range(2))
     replace_private_file(path, lambda text: write_signing_keys([EDDSA, *read_signing_keys(text)]))
-    signing.renew()
+    signing.refresh()
     assert signing.signing().kid in [each.kid for each in publishing.published()]
 
 
