@@ -13,7 +13,12 @@ import psycopg2
 import pymysql
 
 MAX_LENGTH: Final = 600
-_PRIMARY_CODE: Final = 0xFF
+PRIMARY_CODE: Final = 0xFF
+"""The mask of the primary code in an extended error code of SQLite."""
+CONNECTION_LOST: Final = 0
+"""The error number for a lost connection to MariaDB."""
+DRIVER_NUMBERS: Final = range(2000, 3000)
+"""The error numbers of MariaDB's driver. The server uses the others."""
 _REMEDIES: Final[Mapping[str | int, str]] = {
     # PostgreSQL
     "42501": "Grant the privilege, or use the role that owns the tables.",
@@ -96,7 +101,7 @@ def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
     if isinstance(error, sqlite3.Error):
         if is_raised_by_trigger(error):
             return _REJECTED_BY_TRIGGER, ""
-        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
         return str(error), _SQLITE_REMEDIES.get(code, "")
     if isinstance(error, TimeoutError):
         return _NO_RESPONSE, ""
@@ -136,18 +141,22 @@ def message_parts(error: psycopg2.Error) -> Iterator[str]:
     yield from filter(None, names)
 
 
-# Error numbers of MariaDB whose messages quote no values of rows. The same applies to the numbers
-# from 2000 to 2999, which are errors of the driver.
+# Error numbers of MariaDB whose messages quote no values of rows. The driver's messages quote none.
 _WITHOUT_VALUES: Final = frozenset(
     {3, 1020, 1021, 1026, 1030, 1037, 1040, 1041, 1044, 1045, 1047, 1049, 1050, 1053, 1109, 1114}
-    | {1129, 1180}
-    | {1130, 1142, 1143, 1146, 1203, 1205, 1213, 1226, 1227, 1290, 1317, 1665, 1698, 1792, 1836}
-    | {1927, 1969, 3024}
+    | {1129, 1130, 1142, 1143, 1146, 1180, 1203, 1205, 1213, 1226, 1227, 1290, 1317, 1665, 1698}
+    | {1792, 1836, 1927, 1969, 3024}
 )
-
-
+_LOST: Final = "The connection to the database was lost."
+_NOT_CONNECTED: Final = (2001, 2002, 2003, 2005)
 _TOO_LARGE: Final = "Maximum writeset size exceeded"
 """The message of Galera at COMMIT. Its error number, 1105, also has other meanings."""
+
+
+def mariadb_number(error: pymysql.Error) -> int:
+    """Returns the error number. An unreadable response has none and counts as a lost connection."""
+    number = error.args[0] if error.args else CONNECTION_LOST
+    return number if isinstance(number, int) else CONNECTION_LOST
 
 
 def exceeds_transaction_limit(error: pymysql.Error) -> bool:
@@ -156,17 +165,15 @@ def exceeds_transaction_limit(error: pymysql.Error) -> bool:
 
 
 def _mariadb_cause(error: pymysql.Error) -> tuple[str, str]:
-    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    number = mariadb_number(error)
     if isinstance(error.__cause__ or error.__context__, TimeoutError):
         return _NO_RESPONSE, _CHECK_URL
     if exceeds_transaction_limit(error):
         return _TOO_LARGE, "Raise wsrep_max_ws_size."
-    if code not in _WITHOUT_VALUES and not 2000 <= code < 3000:
-        return (f"{type(error).__name__} {code}" if code else _LOST), _REMEDIES.get(code, "")
-    text = str(error.args[1]) if len(error.args) > 1 else f"error {code}"
-    remedy = _REMEDIES.get(code, _CHECK_URL if code in _NOT_CONNECTED else "")
+    if number == CONNECTION_LOST:
+        return _LOST, ""
+    if number not in _WITHOUT_VALUES and number not in DRIVER_NUMBERS:
+        return f"{type(error).__name__} {number}", _REMEDIES.get(number, "")
+    text = str(error.args[1]) if len(error.args) > 1 else f"error {number}"
+    remedy = _REMEDIES.get(number, _CHECK_URL if number in _NOT_CONNECTED else "")
     return text, remedy
-
-
-_LOST: Final = "The connection to the database was lost."
-_NOT_CONNECTED: Final = (2001, 2002, 2003, 2005)

@@ -16,8 +16,12 @@ import pymysql
 import sqlalchemy.exc
 
 from adapters.sql.error_reasons import (
+    CONNECTION_LOST,
+    DRIVER_NUMBERS,
+    PRIMARY_CODE,
     exceeds_transaction_limit,
     is_raised_by_trigger,
+    mariadb_number,
     message_parts,
     reason,
 )
@@ -143,7 +147,6 @@ _SQLITE: Mapping[int, _MakeError] = {
     sqlite3.SQLITE_PERM: WritesRefused,
 }
 _MISSING_TABLE = re.compile("no such (table|column): |table .* has no column named ")
-_PRIMARY_CODE = 0xFF
 _MARIADB: Mapping[int, _MakeError] = {
     1020: ConcurrentUpdate,  # ER_CHECKREAD: changed since the snapshot was taken
     1213: ConcurrentUpdate,  # ER_LOCK_DEADLOCK
@@ -191,8 +194,6 @@ _MARIADB: Mapping[int, _MakeError] = {
     1969: Unavailable,  # ER_STATEMENT_TIMEOUT: max_statement_time
     3024: Unavailable,  # ER_QUERY_TIMEOUT (MySQL)
 }
-_DRIVER_CODES = range(2000, 3000)
-_CONNECTION_LOST = 0
 _COUNTED = (
     Unavailable,
     ConcurrentUpdate,
@@ -266,7 +267,9 @@ def _commit_translation(error: BaseException) -> _MakeError:
     """The error for a failed COMMIT, or for a queued statement that was sent with it."""
     if not _is_definite(error):
         return OutcomeUnknown
-    code = error.args[0] if isinstance(error, pymysql.Error) else getattr(error, "pgcode", None)
+    code = getattr(error, "pgcode", None)
+    if isinstance(error, pymysql.Error):
+        code = mariadb_number(error)
     if code in _CONFLICTS:
         return ConcurrentUpdate
     make_error = _translation(error)
@@ -321,7 +324,7 @@ def _description(error: BaseException) -> str:
     if isinstance(cause, psycopg2.Error):
         parts += [cause.pgcode or "", *message_parts(cause)]
     elif isinstance(cause, pymysql.Error):
-        parts += [str(_mariadb_code(cause))]
+        parts += [str(mariadb_number(cause))]
     else:  # SQLite, whose message only names tables and columns
         parts += [str(cause)]
     parts += [str(getattr(error, "statement", None) or "")]
@@ -336,19 +339,19 @@ def timed_out(error: sqlalchemy.exc.DBAPIError) -> bool:
     cause = error.orig
     if isinstance(cause, psycopg2.Error):
         return cause.pgcode in _TIMEOUT_CODES
-    return isinstance(cause, pymysql.Error) and _mariadb_code(cause) in _TIMEOUT_CODES
+    return isinstance(cause, pymysql.Error) and mariadb_number(cause) in _TIMEOUT_CODES
 
 
 def needs_new_connection(error: BaseException) -> bool:
-    """Returns True if the server is open but unusable, so that a pool must discard the connection.
+    """Returns True if the connection is open, but a pool must discard it.
 
-    It is read-only (see WritesRefused), or a node of Galera without a majority. After a failover, a
-    new connection leads to a server that accepts statements.
+    Its server is read-only (see WritesRefused), or a node of Galera without a majority. After a
+    failover, a new connection leads to a server that accepts statements.
     """
     if not isinstance(error, _DATABASE_ERRORS):
         return False
     cause = _cause(error)
-    if isinstance(cause, pymysql.Error) and _mariadb_code(cause) == _NOT_IN_CLUSTER:
+    if isinstance(cause, pymysql.Error) and mariadb_number(cause) == _NOT_IN_CLUSTER:
         return True
     return _translation(cause) is WritesRefused
 
@@ -395,20 +398,15 @@ def _translate_sqlite(error: sqlite3.Error) -> _MakeError | None:
     code = getattr(error, "sqlite_errorcode", 0)
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:  # an entity does not exist, or is related
         return ConcurrentUpdate
-    return _SQLITE.get(code & _PRIMARY_CODE)
+    return _SQLITE.get(code & PRIMARY_CODE)
 
 
 def _translate_mariadb(error: pymysql.Error) -> _MakeError | None:
-    code = _mariadb_code(error)
-    if code in _DRIVER_CODES or code == _CONNECTION_LOST or exceeds_transaction_limit(error):
+    number = mariadb_number(error)
+    is_lost = number == CONNECTION_LOST or number in DRIVER_NUMBERS
+    if is_lost or exceeds_transaction_limit(error):
         return Unavailable
-    return _MARIADB.get(code)
-
-
-def _mariadb_code(error: pymysql.Error) -> int:
-    """The error number. An unreadable response has none and counts as a lost connection."""
-    code = error.args[0] if error.args else _CONNECTION_LOST
-    return code if isinstance(code, int) else _CONNECTION_LOST
+    return _MARIADB.get(number)
 
 
 def _is_definite(error: BaseException) -> bool:
@@ -417,7 +415,7 @@ def _is_definite(error: BaseException) -> bool:
         # With the severity FATAL, the server may have committed first.
         return error.pgcode is not None and error.diag.severity_nonlocalized == "ERROR"
     if isinstance(error, pymysql.Error):
-        is_rejected = _MARIADB.get(_mariadb_code(error)) in (ConcurrentUpdate, WritesRefused)
+        is_rejected = _MARIADB.get(mariadb_number(error)) in (ConcurrentUpdate, WritesRefused)
         return is_rejected or exceeds_transaction_limit(error)
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & _PRIMARY_CODE
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & PRIMARY_CODE
     return bool(code != sqlite3.SQLITE_IOERR)
