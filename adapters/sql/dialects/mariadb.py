@@ -23,14 +23,12 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import asbool
 
 from adapters.sql.database_urls import BadUrl
+from adapters.sql.dialects import CONNECT_SECONDS, SERVER_SHARE
 from adapters.sql.failures import UnsupportedServer
 from application.deadlines import deadline, time_left
 
 MIN_VERSION = (10, 11)
-_CONNECT_SECONDS = 10.0
 _MAX_PORT = 65_535
-_SERVER_SHARE = 0.95
-"""The share of the remaining time after which the server cancels a statement."""
 _SESSION = {
     "autocommit": True,
     "charset": "utf8mb4",
@@ -182,7 +180,7 @@ def _connect(
     _: Dialect, record: ConnectionPoolEntry, __: Any, parameters: dict[str, Any]
 ) -> Session:
     session = _unopened_session(parameters)
-    with deadline(session.connect_timeout or _CONNECT_SECONDS):
+    with deadline(session.connect_timeout or CONNECT_SECONDS):
         try:
             connected_socket = _open_socket(session)
         except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
@@ -278,7 +276,7 @@ def with_timeout(statement: str) -> str:
     left = time_left()
     if left is None:
         return statement
-    seconds = max(0.001, _SERVER_SHARE * left)
+    seconds = max(0.001, SERVER_SHARE * left)
     return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {statement}"
 
 

@@ -29,28 +29,26 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from adapters.sql.database_urls import BadUrl
+from adapters.sql.dialects import CONNECT_SECONDS, SERVER_SHARE
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from application.deadlines import deadline, time_left
 
 MIN_VERSION = 15
-_CONNECT_SECONDS = 10.0
 _FAILED_HOST_SECONDS = 30.0
 """The number of seconds for which a host that failed is tried last."""
 _HOST_PARAMETERS = ("host", "hostaddr", "port")
 _CREDENTIALS = {"username": "user", "password": "password", "database": "dbname"}
 """The parts of a URL in SQLAlchemy and in the driver."""
-_SERVER_SHARE = 0.95
-"""The share of the remaining time after which the server cancels a statement."""
 _LEVEL = "ISOLATION LEVEL READ COMMITTED"
 # Overrides the defaults of the database and the role. Poolers apply it to each client.
 _SESSION = {"client_encoding": "UTF8"}
 _SET_TIMEOUT = "SET LOCAL statement_timeout="
+# pg_stat_get_wal_receiver() takes 60 µs less than the view pg_stat_wal_receiver. A server that
+# receives nothing remains on its timeline.
 _IS_RECENT = (
     "coalesce(pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn AND "
     "coalesce((pg_stat_get_wal_receiver()).received_tli, {timeline}) = {timeline}, false)"
 )
-# The function takes 60 µs less than the view pg_stat_wal_receiver. A server that receives nothing
-# remains on its timeline.
 _KEEPALIVES = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -239,7 +237,7 @@ class _Hosts:
         The remaining time is shared equally between the remaining hosts.
         """
         attempts = list(_attempts({**_KEEPALIVES, **parameters}))
-        seconds_per_host = float(parameters.get("connect_timeout") or _CONNECT_SECONDS)
+        seconds_per_host = float(parameters.get("connect_timeout") or CONNECT_SECONDS)
         with deadline(seconds_per_host * len(attempts)):
             for number, position in enumerate(self._order(attempts)):
                 try:
@@ -359,7 +357,7 @@ def with_timeout(statement: str) -> str:
     left = time_left()
     if left is None:
         return statement
-    milliseconds = max(1, int(_SERVER_SHARE * 1000 * left))
+    milliseconds = max(1, int(SERVER_SHARE * 1000 * left))
     return f"{_SET_TIMEOUT}{milliseconds}; {statement}"
 
 

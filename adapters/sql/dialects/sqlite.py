@@ -19,11 +19,11 @@ from adapters.sql.connection import RawConnection
 from adapters.sql.database_urls import BadUrl
 from adapters.sql.dialects import SECONDS_WITHOUT_DEADLINE
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
+from adapters.sql.id_lists import MAX_ID
 from application.deadlines import time_left
 from application.ports import Unavailable
 
 MIN_VERSION = (3, 40)
-_MAX_ID = 2**63 - 1
 _INSTRUCTIONS_BETWEEN_CHECKS = 10_000
 """The number of instructions of SQLite's virtual machine between two checks of the deadline."""
 
@@ -167,7 +167,7 @@ def next_ids(connection: RawConnection, id_column: Column[Any], count: int) -> r
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (id_column.table.name,))
         last = cursor.fetchone()
     first = last[0] + 1 if last else 1
-    if first + count - 1 > _MAX_ID:
+    if first + count - 1 > MAX_ID:
         failure = Unavailable()
         failure.reason = f"The ids of the table {id_column.table.name} are exhausted."
         raise failure
