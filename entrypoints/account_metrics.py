@@ -44,9 +44,10 @@ def add_account_metrics(
 def waiting_emails(
     count: Callable[[], int], *, seconds: float = _SECONDS_BETWEEN_COUNTS
 ) -> Callable[[], float]:
-    """Returns the value of the gauge of waiting emails, for many readers.
+    """Returns a function that reads the number of waiting emails, for a gauge with many readers.
 
-    Queries the store at most once in `seconds`. Returns the last number if the store fails.
+    The function queries the store at most once in `seconds`. It returns the last number if the
+    store fails.
     """
     lock = Lock()
     number, end = 0, 0.0

@@ -240,7 +240,7 @@ def make_metrics(
         )
         collected.gauge(
             "roster_replica_lag_seconds",
-            "Seconds that the last of the replicas is behind the primary.",
+            "Seconds by which the slowest replica is behind the primary.",
             reads.lag,
             is_shared=True,
         )

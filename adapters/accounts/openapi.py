@@ -53,7 +53,10 @@ _NEW_PASSWORD: Final = {
 _TOKENS: Final = {
     "access_token": {"type": "string", "description": "A JWT (RFC 9068)."},
     "token_type": {"type": "string", "const": "Bearer"},
-    "expires_in": {"type": "integer", "description": "The lifetime of the access token in seconds"},
+    "expires_in": {
+        "type": "integer",
+        "description": "The lifetime of the access token in seconds.",
+    },
     "refresh_token": {"type": "string", "description": "For POST /oauth/token. It works once."},
     "scope": {"type": "string", "description": "The scopes, separated by spaces."},
 }
@@ -123,7 +126,7 @@ class _Described:
             name: {
                 **rules.get(name, _TEXT),
                 "writeOnly": True,
-                "examples": _example(resource, name),
+                "examples": _examples_of(resource, name),
             }
             for name in settable
         }
@@ -350,7 +353,8 @@ def _schema(resource: Resource, name: str) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key not in ("examples", "description")}
 
 
-def _example(resource: Resource, name: str) -> list[Any]:
+def _examples_of(resource: Resource, name: str) -> list[Any]:
+    """Returns the examples of an attribute."""
     examples: list[Any] = resource.declared[name].field.metadata["examples"]
     return examples
 
@@ -376,7 +380,7 @@ def _examples() -> dict[str, Any]:
             f"{each.type.capitalize()}Creation": {
                 "data": {
                     "type": each.type,
-                    "attributes": {name: _example(each, name)[0] for name in each.settable},
+                    "attributes": {name: _examples_of(each, name)[0] for name in each.settable},
                 }
             }
             for each in sent
@@ -388,7 +392,7 @@ def _resource_object(resource: Resource, resource_id: str, url: str) -> dict[str
     return {
         "type": resource.type,
         "id": resource_id,
-        "attributes": {name: _example(resource, name)[0] for name in resource.attributes},
+        "attributes": {name: _examples_of(resource, name)[0] for name in resource.attributes},
         "links": {"self": url},
     }
 

@@ -134,7 +134,10 @@ def update_keys(engine: Engine) -> SharedMailboxes:
 
 
 def _candidate_clauses(engine: Engine) -> Iterator[ColumnElement[bool]]:
-    """Clauses for users who have or had an email beyond ASCII. Other keys cannot be outdated."""
+    """Clauses for users whose email has, or had, characters beyond ASCII.
+
+    No other key can be outdated.
+    """
     email = _PART.c.email
     yield _PART.c.email_folded.is_not(None)
     if engine.dialect.name == "sqlite":

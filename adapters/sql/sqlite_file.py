@@ -16,7 +16,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _OWNER_ONLY: Final = 0o600
 _GROUP_AND_OTHERS: Final = 0o077
 MIN_FREE_BYTES: Final = 1024**2
-"""In bytes. A change takes a few 4 KiB pages of the write-ahead log, a bulk change takes many."""
+"""The number of bytes that must remain free on the disk.
+
+A change takes a few pages of 4 KiB in the write-ahead log, and a bulk change takes many.
+"""
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 
 

@@ -82,7 +82,9 @@ class SqlStore:
             now = self._clock()
             events = SqlEvents(connection, context, now)
             audit = AuditLog(events)
-            make_repository = partial(self._repository, connection, audit, for_update=for_update)
+            make_repository = partial(
+                self._make_repository, connection, audit, for_update=for_update
+            )
             yield StoreUnit(
                 now=now,
                 clock=self._clock,
@@ -99,7 +101,7 @@ class SqlStore:
         if events.erased:
             self._purge_now()
 
-    def _repository(
+    def _make_repository(
         self,
         connection: RawConnection,
         audit: AuditLog,

@@ -10,7 +10,7 @@ from application.access import Principal
 from application.ports import Context
 
 MAX_LINKS: Final = 10_000
-"""The number of memberships that one request may change."""
+"""The number of links, such as memberships, that one request may change."""
 
 
 def identify(authenticate: Authenticate, limit: RateLimiter | None) -> Principal:

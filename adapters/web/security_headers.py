@@ -40,8 +40,8 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 class ResponseHeaders:
     """Adds the headers common to all responses.
 
-    Scripts of `origins` may read the responses; ANYONE allows all origins. `https` makes browsers
-    use https only for a year. Scripts may also read the headers `exposed`.
+    Scripts of `origins` may read the responses; ANYONE allows all origins. With `https`, browsers
+    use only https for a year. Scripts may also read the headers `exposed`.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class Administrators:
     ) -> tuple[User, bool]:
         """Creates an active user of role admin, or turns the user with the email into one.
 
-        Sets the password. A new user without a `name` has the local part of the email as name.
+        Sets the password. Without a `name`, a new user has the local part of the email as the name.
         Returns the user, and True if it was created. Raises Invalid and Busy.
         """
         new = _new_user(email, name)

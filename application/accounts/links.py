@@ -44,9 +44,10 @@ EMAIL_DOMAIN: Final = Problem("email_domain", "has a domain that may not sign up
 
 
 class LinkRequests:
-    """Requests for emailed links. The responses reveal nothing about the addresses that exist.
+    """Requests for emailed links.
 
-    Each request is one unit of work. The links are created when the emails are sent.
+    Requests that anyone can send, and requests for a new address, do not reveal which addresses
+    exist. The links are created when the emails are sent, except those of `create_invitation`.
     """
 
     def __init__(

@@ -90,7 +90,7 @@ def upgrade(revision: str) -> None:
     from adapters.sql import schema
     from adapters.sql.email_keys import upgrade_database
 
-    with _database(create=True) as engine, _known(revision):
+    with _database(create=True) as engine, _existing(revision):
         shared = upgrade_database(engine, revision, report=_report)
         reached = schema.current(engine)
     if schema.is_newer(reached):
@@ -115,7 +115,7 @@ def downgrade(revision: str, yes: bool) -> None:
     from adapters.sql import schema
     from adapters.sql.revisions import number_of
 
-    with _database() as engine, _known(revision):
+    with _database() as engine, _existing(revision):
         target, present = number_of(revision), schema.current(engine)
         if schema.is_newer(present):
             raise NewerSchema(
@@ -265,7 +265,8 @@ def _database(*, create: bool = False) -> Iterator["Engine"]:
 
 
 @contextmanager
-def _known(revision: str) -> Iterator[None]:
+def _existing(revision: str) -> Iterator[None]:
+    """Raises NoSuchRevision if the text is not a revision, or the block does not find it."""
     from alembic.util import CommandError
 
     problem = f"The tables can't go to {revision[:_MAX_REVISION_LENGTH] or 'an empty name'}."

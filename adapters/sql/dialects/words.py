@@ -1,4 +1,4 @@
-"""Words that a name must not be without quotes, and that SQLAlchemy does not quote."""
+"""Words that must be quoted when they are names, and that SQLAlchemy does not quote."""
 
 from collections.abc import Mapping
 from typing import Final

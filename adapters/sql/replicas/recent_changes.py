@@ -103,13 +103,13 @@ def shared_file(processes: int) -> Iterator[Path]:
     """
     for other in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         _remove_stale(other)
-    descriptor, name = _create()
+    descriptor, file = _create()
     try:
         # A process may be replaced before it has ended.
         os.truncate(descriptor, (2 * processes + 1) * _PART_BYTES)
-        yield name
+        yield file
     finally:
-        name.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         os.close(descriptor)
 
 

@@ -1,4 +1,4 @@
-"""The servers behind the reads: a replica, and the primary as the measure of its age.
+"""The servers of reads: the replicas, and the primary, which shows how old they are.
 
 A thread for each server reads its position every second, on a connection of its own. So a server
 that does not respond delays no request, and neither does a pool without a free connection.
