@@ -19,7 +19,7 @@ from entrypoints.settings import BadSetting, Settings
 
 _REVISION = re.compile(r"heads?(-[0-9]+)?|base(\+[0-9]+)?|[0-9]+([+-][0-9]+)?|[+-][0-9]+")
 """A revision, or a number of steps from one."""
-_MAX_REVISION_LENGTH = 100
+_MAX_REVISION_LENGTH = 50
 _ENDED_BY_SIGNAL = 128
 """The exit status of a shell for a command that a signal ended, without the signal's number."""
 _DUMP_PROGRAMS = {"postgresql": "pg_dump", "mariadb": "mariadb-dump"}
@@ -90,7 +90,7 @@ def upgrade(revision: str) -> None:
     from adapters.sql import schema
     from adapters.sql.email_keys import upgrade_database
 
-    with _database(create=True) as engine, _existing(revision):
+    with _database(create=True) as engine, _existing(revision, "upgraded"):
         shared = upgrade_database(engine, revision, report=_report)
         reached = schema.current(engine)
     if schema.is_newer(reached):
@@ -115,7 +115,7 @@ def downgrade(revision: str, yes: bool) -> None:
     from adapters.sql import schema
     from adapters.sql.revisions import number_of
 
-    with _database() as engine, _existing(revision):
+    with _database() as engine, _existing(revision, "downgraded"):
         target, present = number_of(revision), schema.current(engine)
         if schema.is_newer(present):
             raise NewerSchema(
@@ -123,7 +123,7 @@ def downgrade(revision: str, yes: bool) -> None:
                 "release."
             )
         if (target or "") > (present or ""):
-            raise NoSuchRevision(f"The tables can't be downgraded from {present} to {revision}.")
+            raise _no_such_revision(revision, f"downgraded from {present}")
         if target != present:
             confirm(_warning(engine, present, target), yes=yes)
             schema.downgrade(engine, target or "base", report=_report)
@@ -265,14 +265,26 @@ def _database(*, create: bool = False) -> Iterator["Engine"]:
 
 
 @contextmanager
-def _existing(revision: str) -> Iterator[None]:
-    """Raises NoSuchRevision if the text is not a revision, or the block does not find it."""
+def _existing(revision: str, migrated: str) -> Iterator[None]:
+    """Raises NoSuchRevision if the text is not a revision, or the block does not find it.
+
+    `migrated` is the verb of the message: upgraded or downgraded.
+    """
     from alembic.util import CommandError
 
-    problem = f"The tables can't go to {revision[:_MAX_REVISION_LENGTH] or 'an empty name'}."
     if not _REVISION.fullmatch(revision):  # some of these would fail an assertion of Alembic
-        raise NoSuchRevision(problem)
+        raise _no_such_revision(revision, migrated)
     try:
         yield
     except CommandError as error:
-        raise NoSuchRevision(problem) from error
+        raise _no_such_revision(revision, migrated) from error
+
+
+def _no_such_revision(revision: str, migrated: str) -> NoSuchRevision:
+    from adapters.sql.schema import REVISION
+
+    shown = revision[:_MAX_REVISION_LENGTH] or "an empty name"
+    return NoSuchRevision(
+        f"The tables can't be {migrated} to {shown}. The revisions are 0001 to {REVISION}, head "
+        "and base."
+    )

@@ -225,7 +225,7 @@ def test_a_limit_may_be_greater_than_any_number_of_users(
 def test_an_invalid_revision_is_rejected(roster: Roster, command: str, revision: str) -> None:
     refused = roster("db", command, revision)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("Error: no_such_revision: The tables can't go to ")
+    assert refused.stderr.startswith(f"Error: no_such_revision: The tables can't be {command}d to ")
     assert len(refused.stderr) < 200
 
 

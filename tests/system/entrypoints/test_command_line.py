@@ -207,8 +207,13 @@ def test_tables_are_created_and_removed(roster: Roster) -> None:
 
 
 def test_an_unknown_revision_is_status_1(invoke: Roster) -> None:
-    line = "no_such_revision: The tables can't go to 4711."
+    line = (
+        "no_such_revision: The tables can't be upgraded to 4711. The revisions are 0001 to "
+        f"{REVISION}, head and base."
+    )
     assert ended(invoke("db", "upgrade", "4711"), 1, line)
+    line = line.replace("upgraded", "downgraded")
+    assert ended(invoke("db", "downgrade", "4711", "--yes"), 1, line)
 
 
 def test_check_finds_a_column_that_was_added_by_hand(invoke: Roster, tmp_path: Path) -> None:
