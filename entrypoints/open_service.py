@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 from adapters.web.security_headers import ANYONE
-from entrypoints.settings import BadSetting, Settings
+from entrypoints.settings import ACCESS_CONTROL, BadSetting, Settings
 
 
 def check_open_service(settings: Settings, address: str | None = None) -> None:
@@ -16,8 +16,8 @@ def check_open_service(settings: Settings, address: str | None = None) -> None:
     if ANYONE in settings.cors_origins:
         raise BadSetting(
             "ROSTER_CORS_ORIGINS",
-            "must not be * without access control (ROSTER_JWT_SECRET or ROSTER_JWT_JWKS): any web "
-            "page could change users; list the origins instead",
+            f"must not be * without access control ({ACCESS_CONTROL}): any web page could change "
+            "users; list the origins instead",
         )
     if address is None or ip_address(address).is_loopback:
         return
@@ -25,7 +25,7 @@ def check_open_service(settings: Settings, address: str | None = None) -> None:
         raise BadSetting(
             "ROSTER_ALLOW_OPEN",
             f"must be 1 to listen on {address} without access control: anyone who can reach it can "
-            "read and change all users. Or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS",
+            f"read and change all users. Or set {ACCESS_CONTROL}",
         )
     if not (settings.public_url or settings.hosts):
         raise BadSetting(

@@ -46,6 +46,8 @@ T = TypeVar("T")
 
 _YEAR: Final = 365 * 86400
 _MAIL_FOLDER: Final = "roster-mail"
+ACCESS_CONTROL: Final = "ROSTER_JWT_SECRET, ROSTER_JWT_JWKS or ROSTER_ACCOUNTS=on"
+"""The settings that require tokens, for messages. See Settings.is_open."""
 
 
 class BadSetting(Exception):
@@ -416,7 +418,7 @@ class Settings:
         read = cls(**{each.name: read_setting(each.metadata, environment) for each in fields(cls)})
         for name in ("ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"):
             if name in environment and read.is_open:
-                raise BadSetting(name, "requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS")
+                raise BadSetting(name, f"requires {ACCESS_CONTROL}")
         _check_replicas(read)
         _check_key_set(read)
         _check_mail(read)

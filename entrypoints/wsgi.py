@@ -13,15 +13,23 @@ from entrypoints import logs
 from entrypoints.access import check_keys
 from entrypoints.background import start_background_work
 from entrypoints.container import Container
-from entrypoints.settings import BadSetting, Settings
+from entrypoints.settings import ACCESS_CONTROL, BadSetting, Settings
 from entrypoints.signing_keys import open_signing_keys
 
 
 def _checked(settings: Settings) -> Settings:
     if settings.is_open and not settings.allow_open:
-        raise BadSetting("ROSTER_ALLOW_OPEN", "must be 1 to serve without access control")
+        raise BadSetting(
+            "ROSTER_ALLOW_OPEN",
+            "must be 1 to serve without access control: anyone who can reach the service can read "
+            f"and change all users. Or set {ACCESS_CONTROL}",
+        )
     if settings.accounts and settings.has_default_mail_folder:
-        raise BadSetting("ROSTER_MAIL_FOLDER", "must be set, or ROSTER_SMTP_URL, under this server")
+        raise BadSetting(
+            "ROSTER_MAIL_FOLDER",
+            "must be set to serve without ROSTER_SMTP_URL: emails are otherwise written to the "
+            "folder roster-mail",
+        )
     check_keys(settings, may_be_unreachable=True)
     if settings.accounts:
         open_signing_keys(settings)

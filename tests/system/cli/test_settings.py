@@ -116,7 +116,8 @@ def test_invalid_settings_are_status_2_with_their_reasons(run: Run) -> None:
     together = run("settings", ROSTER_JWT_ISSUER="x")
     assert together.exit_code == 2
     assert together.stderr == (
-        "Error: ROSTER_JWT_ISSUER: requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS\n"
+        "Error: ROSTER_JWT_ISSUER: requires ROSTER_JWT_SECRET, ROSTER_JWT_JWKS or "
+        "ROSTER_ACCOUNTS=on\n"
     )
 
 

@@ -233,7 +233,8 @@ def test_check_finds_a_column_that_was_added_by_hand(invoke: Roster, tmp_path: P
 def test_an_open_service_listens_on_loopback_only(invoke: Roster, host: str) -> None:
     line = (
         f"ROSTER_ALLOW_OPEN: must be 1 to listen on {host} without access control: anyone who can "
-        "reach it can read and change all users. Or set ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"
+        "reach it can read and change all users. Or set ROSTER_JWT_SECRET, ROSTER_JWT_JWKS or "
+        "ROSTER_ACCOUNTS=on"
     )
     assert ended(invoke("serve", "--host", host), 2, line)
 
@@ -263,8 +264,8 @@ def test_an_open_service_with_known_hosts_may_listen_elsewhere(
 
 
 ALL_ORIGINS = (
-    "ROSTER_CORS_ORIGINS: must not be * without access control (ROSTER_JWT_SECRET or "
-    "ROSTER_JWT_JWKS): any web page could change users; list the origins instead"
+    "ROSTER_CORS_ORIGINS: must not be * without access control (ROSTER_JWT_SECRET, ROSTER_JWT_JWKS "
+    "or ROSTER_ACCOUNTS=on): any web page could change users; list the origins instead"
 )
 
 
@@ -341,7 +342,11 @@ def test_a_database_that_is_behind_stops_the_start(
         ("ROSTER_JWT_JWKS", "hush.json", "cannot read the file: No such file or directory"),
         ("ROSTER_JWT_JWKS", "none.json", "it has no key for RS256, ES256 or EdDSA"),
         ("ROSTER_JWT_JWKS", "odd.json", "it is not JSON"),
-        ("ROSTER_JWT_ISSUER", "hush", "requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"),
+        (
+            "ROSTER_JWT_ISSUER",
+            "hush",
+            "requires ROSTER_JWT_SECRET, ROSTER_JWT_JWKS or ROSTER_ACCOUNTS=on",
+        ),
     ],
 )
 def test_incomplete_access_control_stops_the_start(
@@ -457,7 +462,11 @@ def test_another_server_requires_a_setting_to_start_openly(tmp_path: Path, name:
     command = [sys.executable, "-c", "from entrypoints.wsgi import app; print(app.name)"]
     environment = {"ROSTER_DATABASE_URL": "memory://"}
     refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-    line = "Error: ROSTER_ALLOW_OPEN: must be 1 to serve without access control\n"
+    line = (
+        "Error: ROSTER_ALLOW_OPEN: must be 1 to serve without access control: anyone who can reach "
+        "the service can read and change all users. Or set ROSTER_JWT_SECRET, ROSTER_JWT_JWKS or "
+        "ROSTER_ACCOUNTS=on\n"
+    )
     assert (refused.returncode, refused.stderr) == (2, line)
     environment[name] = "1" if name == "ROSTER_ALLOW_OPEN" else "hush" * 8
     served = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
@@ -487,7 +496,10 @@ def test_another_server_with_accounts_needs_a_place_for_emails_and_sends_them(
         "ROSTER_SIGNUP": "on",
     }
     refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-    line = "Error: ROSTER_MAIL_FOLDER: must be set, or ROSTER_SMTP_URL, under this server\n"
+    line = (
+        "Error: ROSTER_MAIL_FOLDER: must be set to serve without ROSTER_SMTP_URL: emails are "
+        "otherwise written to the folder roster-mail\n"
+    )
     assert (refused.returncode, refused.stderr) == (2, line)
     environment["ROSTER_MAIL_FOLDER"] = "emails"
     served = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)

@@ -316,8 +316,9 @@ def test_each_host_of_the_read_url_is_a_replica(url: str, replicas: list[str]) -
 
 @pytest.mark.parametrize("name", ["ROSTER_JWT_ISSUER", "ROSTER_JWT_AUDIENCE"])
 def test_incomplete_access_control_is_rejected(name: str) -> None:
-    line = f"{name}: requires ROSTER_JWT_SECRET or ROSTER_JWT_JWKS"
+    line = f"{name}: requires ROSTER_JWT_SECRET, ROSTER_JWT_JWKS or ROSTER_ACCOUNTS=on"
     assert refusal(**{name: "hush"}) == line
+    assert not Settings.of({name: "hush", "ROSTER_ACCOUNTS": "on"}).is_open
 
 
 @pytest.mark.parametrize(
