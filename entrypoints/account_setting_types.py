@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from email.utils import parseaddr
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -157,12 +156,7 @@ def without_smtp_password(text: str) -> str:
 
 def sender(text: str) -> str:
     """The sender of emails: an address, or NAME <ADDRESS>."""
-    name, address = parseaddr(text) if text.isprintable() else ("", "")
-    if email(address, max_length=EMAIL_LENGTH) or text not in _forms(name, address):
-        raise ValueError("must be an email address, or NAME <ADDRESS>")
+    from adapters.mail.message import parse_sender
+
+    parse_sender(text)
     return text
-
-
-def _forms(name: str, address: str) -> tuple[str, ...]:
-    """The accepted forms of an address with a name."""
-    return address, f"{name} <{address}>", f'"{name}" <{address}>', f"<{address}>"

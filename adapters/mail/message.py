@@ -8,7 +8,7 @@ from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
-from email.utils import format_datetime, getaddresses
+from email.utils import format_datetime, parseaddr
 from typing import Final
 
 from adapters.mail.links import LinkUrls
@@ -46,11 +46,15 @@ class _WrittenHeader:
 
 def parse_sender(text: str) -> Address:
     """Returns the sender in a setting: ADDRESS or NAME <ADDRESS>. Raises ValueError."""
-    addresses = getaddresses([text])
-    name, address = addresses[0] if len(addresses) == 1 else ("", "")
-    if not text.isprintable() or email(address, max_length=_MAX_ADDRESS_LENGTH):
-        raise ValueError("must be an email address, or a name and an address in angle brackets")
+    name, address = parseaddr(text) if text.isprintable() else ("", "")
+    if email(address, max_length=_MAX_ADDRESS_LENGTH) or text not in _forms(name, address):
+        raise ValueError("must be an email address, or NAME <ADDRESS>")
     return mailbox(address, name)
+
+
+def _forms(name: str, address: str) -> tuple[str, ...]:
+    """The accepted forms of an address with a name."""
+    return address, f"{name} <{address}>", f'"{name}" <{address}>', f"<{address}>"
 
 
 def mailbox(address: str, name: str = "") -> Address:
