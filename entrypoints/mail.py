@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 from adapters.mail.folder import BadFolder, FolderMailer
-from adapters.mail.links import account_links, application_links
 from adapters.mail.message import Composer, parse_sender
 from adapters.mail.smtp import SmtpMailer, parse_smtp_url
 from adapters.mail.templates import BadTemplate, MailTemplates
@@ -13,6 +12,7 @@ from application.accounts.config import AccountConfig
 from application.accounts.counts import ResultCounts
 from application.accounts.delivery import Delivery
 from application.ports import Mailer, UnitRunner
+from entrypoints.link_urls import make_link_urls
 from entrypoints.settings import BadSetting, Settings
 
 _DEFAULT_SENDER: Final = "Roster <roster@localhost.localdomain>"
@@ -29,13 +29,8 @@ def make_mailer(settings: Settings, address: str | None) -> Mailer:
         )
     except BadTemplate as error:
         raise BadSetting("ROSTER_MAIL_TEMPLATES", str(error)) from None
-    links = (
-        application_links(settings.link_url)
-        if settings.link_url
-        else account_links(settings.public_url or address or "http://127.0.0.1:5000")
-    )
     sender = parse_sender(settings.mail_from or _DEFAULT_SENDER)
-    composer = Composer(templates, links, sender)
+    composer = Composer(templates, make_link_urls(settings, address), sender)
     if settings.smtp_url:
         return SmtpMailer(composer, parse_smtp_url(settings.smtp_url))
     try:

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from entrypoints.cli.serve import HOST, PORT
 from entrypoints.cli.services import Services, command_context, open_container, services_of
 
 if TYPE_CHECKING:
@@ -64,7 +63,6 @@ def open_accounts() -> Iterator[AccountCommands]:
 
 
 def _account_commands(settings: "Settings", container: Any, users: Services) -> AccountCommands:
-    from adapters.mail.links import account_links, application_links
     from adapters.tokens.random_tokens import SecureTokens
     from application.accounts.administrators import Administrators
     from application.accounts.guessing import GuessingLimits
@@ -74,6 +72,7 @@ def _account_commands(settings: "Settings", container: Any, users: Services) -> 
     from application.accounts.passwords import NewPasswords, PasswordCommands
     from application.accounts.sessions import SessionQueries, SessionTermination
     from entrypoints.account_config import make_config, make_estimator, make_hasher
+    from entrypoints.link_urls import make_link_urls
 
     run, reader, clock = users.run, container.account_reader(), container.clock()
     config = make_config(settings, [each.type.name for each in container.resources()])
@@ -84,10 +83,6 @@ def _account_commands(settings: "Settings", container: Any, users: Services) -> 
     def get_user(user_id: int) -> Any:
         return users.queries.get(user_id, users.principal)
 
-    if settings.link_url is not None:
-        link_urls = application_links(settings.link_url)
-    else:
-        link_urls = account_links(settings.public_url or f"http://{HOST}:{PORT}")
     return AccountCommands(
         settings=settings,
         users=users,
@@ -98,6 +93,6 @@ def _account_commands(settings: "Settings", container: Any, users: Services) -> 
         overview=AccountOverview(reader, get_user, limits, clock),
         session_termination=SessionTermination(run),
         session_queries=SessionQueries(reader, clock),
-        link_urls=link_urls,
+        link_urls=make_link_urls(settings),
         has_link_setting=bool(settings.link_url or settings.public_url),
     )
