@@ -53,11 +53,6 @@ def configure(log_format: str) -> None:
     )
 
 
-def get_logger(name: str) -> Any:
-    """Returns a logger for entries that are not about requests."""
-    return structlog.get_logger(name)
-
-
 def request_logger(log_format: str) -> Callable[[dict[str, object]], None]:
     """Returns a function that writes the log entry of a request, in the configured format.
 

@@ -9,10 +9,11 @@ from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
+import structlog
+
 from application.accounts.delivery import ClaimedEmail, Delivery
 from application.ports import MailFailed
 from domain.accounts import Template
-from entrypoints import logs
 
 SECONDS_BETWEEN: Final = 1.0
 AT_ONCE: Final = 4
@@ -121,7 +122,7 @@ class _FailureLog:
                 return
             self._next = {each: end for each, end in self._next.items() if end > now}
             self._next[key] = now + _SECONDS_BETWEEN_ENTRIES
-        logs.get_logger("roster.mail").warning("mail_failed", failure=kind, reason=reason)
+        structlog.get_logger("roster.mail").warning("mail_failed", failure=kind, reason=reason)
 
     def reset(self) -> None:
         with self._lock:

@@ -9,11 +9,12 @@ from threading import Thread
 from time import sleep
 from typing import Final, Protocol
 
+import structlog
+
 from application.accounts.cleanup import CLEANUPS
 from application.deadlines import deadline
 from application.idempotency import delete_expired_responses
 from application.ports import Begin, Context, Unavailable, UnitOfWork
-from entrypoints import logs
 
 SECONDS_BETWEEN: Final = 60.0
 _SECONDS_BETWEEN_BATCHES: Final = 0.05
@@ -90,6 +91,6 @@ class Maintenance:
             # The message of an unexpected error may contain values.
             code = getattr(error, "code", None)
             reason = error.reason if isinstance(error, Unavailable) else None
-            logs.get_logger("roster.upkeep").warning(
+            structlog.get_logger("roster.upkeep").warning(
                 "upkeep_failed", failure=kind, code=code, reason=reason
             )

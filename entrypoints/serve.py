@@ -13,6 +13,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -59,7 +60,7 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     shared = _prepare_database(settings)
     logs.configure(settings.log_format)
     if shared and shared.count:
-        logs.get_logger("roster.server").warning(
+        structlog.get_logger("roster.server").warning(
             "mailboxes_shared", count=shared.count, users=[user for user, _ in shared.users]
         )
     _warn_of_readable_file(settings)
@@ -204,7 +205,7 @@ def _warn_of_readable_file(settings: Settings) -> None:
 
     if file := sqlite_file.readable_by_others(settings.database_url):
         remedy = f"chmod 600 {file}"
-        logs.get_logger("roster.server").warning(
+        structlog.get_logger("roster.server").warning(
             "database_readable_by_others", file=str(file), remedy=remedy
         )
         sys.stderr.write(f"Warning: other users of this machine can read {file}: {remedy}\n")
@@ -274,7 +275,7 @@ def _announce(address: str, port: int) -> None:
     """Logs the URLs of the service, and also prints them if standard error is a terminal."""
     url = _url(address, port)
     places = {name: f"{url}{path}" for name, path in _PATHS.items()}
-    logs.get_logger("roster.server").info("listening", url=url, **places, pid=os.getpid())
+    structlog.get_logger("roster.server").info("listening", url=url, **places, pid=os.getpid())
     if sys.stderr.isatty():
         listed = "".join(f"  {name:<8}{place}\n" for name, place in places.items())
         sys.stderr.write(f"Roster is at {url} (Ctrl-C stops it)\n{listed}")
