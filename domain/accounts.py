@@ -9,6 +9,8 @@ from domain.attributes import StaleVersion
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+USER_AGENT_LENGTH: Final = 250
+"""The maximum number of characters of the user agent of a session. The rest is not stored."""
 
 
 class Account(NamedTuple):

@@ -24,13 +24,13 @@ from adapters.sql.columns import BigIntId, Json, Timestamp, text
 from adapters.sql.connection import RawConnection
 from adapters.sql.metadata import METADATA
 from adapters.sql.users import USERS
+from domain.accounts import USER_AGENT_LENGTH
 from domain.users import EMAIL_LENGTH, NAME_LENGTH
 
 _SHA256: Final = LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
 _HEX_SHA256_LENGTH: Final = 64
 _SESSION_ID_LENGTH: Final = 64
 _ADDRESS_LENGTH: Final = 100
-_USER_AGENT_LENGTH: Final = 250
 _MESSAGE_ID_LENGTH: Final = 250
 _WORD_LENGTH: Final = 50
 _INNODB: Final[dict[str, Any]] = {
@@ -82,7 +82,7 @@ SESSIONS = Table(
     Column("use_time", Timestamp, nullable=False),
     Column("expiry_time", Timestamp, nullable=False),
     Column("address", text(_ADDRESS_LENGTH), nullable=False),
-    Column("user_agent", text(_USER_AGENT_LENGTH)),
+    Column("user_agent", text(USER_AGENT_LENGTH)),
     Index(None, "user_id"),
     Index(None, "expiry_time"),
     **_INNODB,

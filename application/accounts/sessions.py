@@ -23,14 +23,13 @@ from application.ports import (
     UnitRunner,
 )
 from application.search import Condition, Op, Page, Search, restricted
-from domain.accounts import RefreshToken, Session
+from domain.accounts import USER_AGENT_LENGTH, RefreshToken, Session
 from domain.users import User
 
 MAX_SESSIONS: Final = 100
 """The number of sessions of a user. A new one replaces the one that is unused for longest."""
 _REFRESHES_BETWEEN_COUNTS: Final = 256
 _FORGOTTEN_AT_ONCE: Final = 1000
-USER_AGENT_LENGTH: Final = 250
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
