@@ -21,13 +21,6 @@ _MAX_ROLES: Final = 1000
 _PERMISSIONS: Final = ("read", "write")
 
 
-def switch(text: str) -> bool:
-    """on or off."""
-    if text not in ("on", "off"):
-        raise ValueError("must be on or off")
-    return text == "on"
-
-
 def duration_of(minimum: int, maximum: int, accepted: str) -> Read[timedelta]:
     """A duration of `minimum` to `maximum` seconds. `accepted` names the limits."""
 

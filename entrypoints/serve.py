@@ -213,7 +213,7 @@ def _warn_of_readable_file(settings: Settings) -> None:
 
 def _metrics_directory(settings: Settings) -> AbstractContextManager[None]:
     """The directory in which the workers share their metrics, if metrics are on."""
-    if settings.metrics == "off":
+    if not settings.metrics:
         return nullcontext()
     from adapters.web import metrics_directory
 

@@ -47,6 +47,13 @@ def boolean(text: str) -> bool:
     return text == "1"
 
 
+def switch(text: str) -> bool:
+    """on or off."""
+    if text not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return text == "on"
+
+
 def one_of(*choices: str) -> Read[str]:
     """One of the choices."""
 

@@ -18,7 +18,6 @@ from entrypoints.account_setting_types import (
     sender,
     signup,
     smtp_url,
-    switch,
     without_smtp_password,
 )
 from entrypoints.setting_types import (
@@ -39,6 +38,7 @@ from entrypoints.setting_types import (
     read_database_url,
     request_rate,
     seconds,
+    switch,
     without_password,
 )
 
@@ -254,8 +254,8 @@ class Settings:
         "https://app.example.org or capacitor://localhost; * allows all, but only with access "
         "control",
     )
-    metrics: str = setting(
-        "ROSTER_METRICS", "on", one_of("on", "off"), "`off` disables `/metrics` and all counting"
+    metrics: bool = setting(
+        "ROSTER_METRICS", "on", switch, "`off` disables `/metrics` and all counting"
     )
     log_format: str = setting(
         "ROSTER_LOG_FORMAT",

@@ -75,7 +75,7 @@ def make_app(
     tokens = make_tokens(settings, accounts.own_tokens if accounts else None)
     open_access = _open_access(settings) if settings.is_open else None
     rate_limit = rate_limiter(rate(settings.rate_limit)) if settings.rate_limit else None
-    collected = make_metrics(pool, accounts, replication) if settings.metrics == "on" else None
+    collected = make_metrics(pool, accounts, replication) if settings.metrics else None
     inbound = api(
         [
             ApiResource(
