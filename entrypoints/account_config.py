@@ -3,7 +3,6 @@
 The command line also uses this module, so it imports no web framework.
 """
 
-import os
 from collections.abc import Sequence
 
 from adapters.passwords.bounded_threads import BoundedThreads
@@ -33,12 +32,11 @@ def make_config(settings: Settings, types: Sequence[str]) -> AccountConfig:
 def make_hasher(settings: Settings) -> Argon2Hasher:
     """Creates the hasher of this worker."""
     costs = settings.argon2
-    concurrent = settings.hashes or max(1, (os.cpu_count() or 1) // 2)
     return Argon2Hasher(
         memory=costs.memory,
         passes=costs.passes,
         lanes=costs.lanes,
-        threads=BoundedThreads(concurrent),
+        threads=BoundedThreads(settings.hashes_per_worker()),
     )
 
 

@@ -303,8 +303,7 @@ def _load(master: int, port: int, url: str, workers: int, changes: Path | None) 
     die_with_parent(master)
     limit_retained_memory()
     settings = Settings.of(os.environ)
-    if settings.hashes is None:
-        settings = replace(settings, hashes=max(1, (os.cpu_count() or 1) // 2 // workers))
+    settings = replace(settings, hashes=settings.hashes_per_worker(workers))
     logs.configure(settings.log_format)
     from entrypoints.background import start_background_work
     from entrypoints.container import Container

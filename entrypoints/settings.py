@@ -1,5 +1,6 @@
 """Reads the settings from the environment. Errors name the invalid setting."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -434,6 +435,10 @@ class Settings:
     def has_default_mail_folder(self) -> bool:
         """True if emails are written to the default folder."""
         return self.smtp_url is None and self.mail_folder == _MAIL_FOLDER
+
+    def hashes_per_worker(self, workers: int = 1) -> int:
+        """Returns the number of passwords that each of the workers hashes concurrently."""
+        return self.hashes or max(1, (os.cpu_count() or 1) // 2 // workers)
 
     @property
     def embedded(self) -> bool:
