@@ -9,6 +9,7 @@ from adapters.tokens.random_tokens import SecureTokens
 from adapters.tokens.revocations import Revocations
 from adapters.tokens.signing_keys import SigningKeys
 from adapters.tokens.tokens import OwnTokens
+from application.access import Policy
 from application.accounts.config import AccountConfig
 from application.accounts.counts import ResultCounts
 from application.accounts.delivery import delivery_counts
@@ -56,6 +57,7 @@ def make_account_services(
     relationships: Relationships,
     keys: SigningKeys,
     clock: Clock,
+    policy: Policy,
 ) -> AccountServices:
     """Creates the use cases of accounts. `readers` are those of the resources, in their order."""
     issuer = make_issuer(settings, keys)
@@ -70,13 +72,13 @@ def make_account_services(
     return AccountServices(
         AccountUseCases(
             login=Login(run, tokens, hasher, limits),
-            sessions=SessionCommands(run, config, tokens),
-            session_queries=SessionQueries(reader, clock),
+            sessions=SessionCommands(run, config, tokens, policy),
+            session_queries=SessionQueries(reader, clock, policy),
             passwords=PasswordCommands(run, new_passwords, hasher, limits),
-            links=LinkRequests(run, config, hasher, limits, random),
+            links=LinkRequests(run, config, hasher, limits, random, policy),
             confirmation=Confirmation(run, new_passwords),
-            overview=AccountOverview(reader, get_user, limits, clock),
-            own_user=OwnUserCommands(run, relationships),
+            overview=AccountOverview(reader, get_user, limits, clock, policy),
+            own_user=OwnUserCommands(run, relationships, policy),
             get_user=get_user,
         ),
         config,

@@ -29,7 +29,7 @@ from adapters.sql.reads import Reads, reads_from
 from adapters.sql.repository import SqlCsvExporter, SqlReader
 from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
-from application.access import ScopePolicy
+from application.access import Policy, ScopePolicy
 from application.audit import EventReader, History
 from application.bulk_commands import BulkCommands
 from application.commands import Commands
@@ -187,10 +187,10 @@ def make_services(
     readers: Sequence[Reader[Any]],
     events: EventReader,
     begin: Begin,
+    policy: Policy,
     exporters: Sequence[SqlCsvExporter] | None,
 ) -> Services:
-    """Creates the use cases of each resource. They share one policy."""
-    policy = ScopePolicy()
+    """Creates the use cases of each resource."""
     relationships = make_relationships(resources)
     services = {}
     for number, (resource, reader) in enumerate(zip(resources, readers, strict=True)):
@@ -229,10 +229,13 @@ class RelationshipServices:
 
 
 def make_relationship_services(
-    resources: Resources, readers: Sequence[Reader[Any]], links: LinkReader, begin: Begin
+    resources: Resources,
+    readers: Sequence[Reader[Any]],
+    links: LinkReader,
+    begin: Begin,
+    policy: Policy,
 ) -> RelationshipServices:
     """Creates the use cases of the relationships between the resources."""
-    policy = ScopePolicy()
     relationships = make_relationships(resources)
     by_type = {each.type: reader for each, reader in zip(resources, readers, strict=True)}
     return RelationshipServices(
@@ -282,6 +285,7 @@ def make_accounts(
     reader: AccountReader,
     relationships: RelationshipServices,
     clock: Clock,
+    policy: Policy,
 ) -> "AccountServices | None":
     """Creates the use cases of accounts, if they are enabled. Raises BadSetting.
 
@@ -302,6 +306,7 @@ def make_accounts(
         relationships.relationships,
         open_signing_keys(settings, may_be_unusable=True),
         clock,
+        policy,
     )
 
 
@@ -328,6 +333,7 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Object(utc_now)
+    policy = providers.Singleton(ScopePolicy)
     exclusive = providers.Object(False)
     engine = providers.Singleton(
         make_engine,
@@ -386,10 +392,10 @@ class Container(containers.DeclarativeContainer):
     )
     run = providers.Singleton(retrying, store.provided.begin)
     services = providers.Singleton(
-        make_services, resources, readers, event_reader, store.provided.begin, exporters
+        make_services, resources, readers, event_reader, store.provided.begin, policy, exporters
     )
     relationship_services = providers.Singleton(
-        make_relationship_services, resources, readers, link_reader, store.provided.begin
+        make_relationship_services, resources, readers, link_reader, store.provided.begin, policy
     )
     secrets = providers.Selector(
         settings.provided.store,
@@ -411,6 +417,7 @@ class Container(containers.DeclarativeContainer):
         account_reader,
         relationship_services,
         clock,
+        policy,
     )
     app = providers.Singleton(
         make_app,

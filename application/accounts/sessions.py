@@ -210,8 +210,14 @@ class SessionTermination:
 class SessionCommands(SessionTermination):
     """Refreshes and ends sessions. Each method is one unit of work."""
 
-    def __init__(self, run: UnitRunner, config: AccountConfig, tokens: SessionTokens) -> None:
-        super().__init__(run)
+    def __init__(
+        self,
+        run: UnitRunner,
+        config: AccountConfig,
+        tokens: SessionTokens,
+        policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
+    ) -> None:
+        super().__init__(run, policy)
         self._config = config
         self._tokens = tokens
 

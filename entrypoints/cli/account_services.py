@@ -75,6 +75,7 @@ def _account_commands(settings: "Settings", container: Any, users: Services) -> 
     from entrypoints.link_urls import make_link_urls
 
     run, reader, clock = users.run, container.account_reader(), container.clock()
+    policy = container.policy()
     config = make_config(settings, [each.type.name for each in container.resources()])
     hasher = make_hasher(settings)
     limits = GuessingLimits(config.failures, config.failure_window)
@@ -88,11 +89,11 @@ def _account_commands(settings: "Settings", container: Any, users: Services) -> 
         users=users,
         administrators=Administrators(run, new_passwords),
         passwords=PasswordCommands(run, new_passwords, hasher, limits),
-        links=LinkRequests(run, config, hasher, limits, SecureTokens()),
+        links=LinkRequests(run, config, hasher, limits, SecureTokens(), policy),
         lockouts=Lockouts(run),
-        overview=AccountOverview(reader, get_user, limits, clock),
-        session_termination=SessionTermination(run),
-        session_queries=SessionQueries(reader, clock),
+        overview=AccountOverview(reader, get_user, limits, clock, policy),
+        session_termination=SessionTermination(run, policy),
+        session_queries=SessionQueries(reader, clock, policy),
         link_urls=make_link_urls(settings),
         has_link_setting=bool(settings.link_url or settings.public_url),
     )

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,6 +8,10 @@ from dependency_injector import providers
 
 from adapters.memory.store import MemoryStore
 from adapters.sql.store import SqlStore
+from application.access import InsufficientScope, ScopePolicy
+from application.groups import GROUP_TYPE
+from application.ports import Context
+from application.search import Search
 from entrypoints.container import Container, utc_now
 from entrypoints.settings import Settings
 
@@ -59,3 +64,35 @@ def test_the_clock_returns_whole_milliseconds_in_utc() -> None:
     now = utc_now()
     assert now.utcoffset() == timedelta()
     assert now.microsecond % 1000 == 0
+
+
+class NoAccess(ScopePolicy):
+    """Permits no action on any resource."""
+
+    def authorize(self, *_: object, **__: object) -> None:
+        raise InsufficientScope("none")
+
+    authorize_relationship = authorize
+
+
+def test_all_use_cases_share_one_policy() -> None:
+    settings = {"ROSTER_DATABASE_URL": "memory://", "ROSTER_ACCOUNTS": "on"}
+    container = Container(settings=Settings.of(settings))
+    container.policy.override(providers.Object(NoAccess()))
+    services, users = container.accounts(), container.services()["users"]
+    assert services is not None
+    accounts = services.use_cases
+    groups = container.relationship_services().queries
+    members = container.relationship_services().relationships.to_many(GROUP_TYPE)[0]
+    uses: list[Callable[[], object]] = [
+        lambda: users.queries.page(Search(), None),
+        lambda: users.history.page(1, Search(), None),
+        lambda: groups.page(members, 1, Search(), None, resources=False),
+        lambda: accounts.session_queries.page(1, Search(), None),
+        lambda: accounts.sessions.end_all(1, Context()),
+        lambda: accounts.overview.of(1, None),
+        lambda: accounts.links.invite(1, Context()),
+    ]
+    for use in uses:
+        with pytest.raises(InsufficientScope):
+            use()
