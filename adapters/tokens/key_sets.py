@@ -18,13 +18,13 @@ from application.ports import Unavailable
 MAX_BYTES: Final = 256 * 1024
 FETCH_SECONDS: Final = 5.0
 REFRESH_SECONDS: Final = 300.0
-"""The number of seconds for which keys are used without reading the set again."""
+"""The lifespan of keys: the number of seconds for which they are used without another read."""
 STALE_SECONDS: Final = 3600.0
 """The number of seconds for which the last good keys are used if the set cannot be read."""
 MIN_REFRESH_SECONDS: Final = 10.0
 """The minimum number of seconds between two attempts to read a set."""
-_EARLY: Final = 0.8
-"""The part of the lifespan after which the set is read early, so that no request has to wait."""
+_EARLY_SECONDS: Final = 0.8 * REFRESH_SECONDS
+"""The age of keys at which the set is read early, so that no request has to wait."""
 _WAIT_FOR_REFRESH: Final = FETCH_SECONDS + 1
 _WAIT_FOR_NEW_KEY: Final = 2.0
 
@@ -68,9 +68,9 @@ class KeySet:
     The set is read again, in a thread, if keys are requested late in their lifespan, or if a token
     needs an unknown key. There are at least `floor` seconds between two attempts.
 
-    Keys older than `lifespan` seconds are used only if another attempt to read the set failed.
-    Requests wait for that attempt. So a withdrawn key works for at most `lifespan` seconds while
-    the set can be read. The last good keys are used until they are `stale` seconds old.
+    Keys older than REFRESH_SECONDS are used only if another attempt to read the set failed.
+    Requests wait for that attempt. So a withdrawn key works for at most REFRESH_SECONDS while the
+    set can be read. The last good keys are used until they are `stale` seconds old.
 
     Times are those of `clock`. No thread runs between attempts, so the process may fork.
     """
@@ -82,14 +82,11 @@ class KeySet:
         self,
         read: Callable[[], bytes],
         *,
-        lifespan: float = REFRESH_SECONDS,
         stale: float = STALE_SECONDS,
         floor: float = MIN_REFRESH_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._read = read
-        self._lifespan = lifespan
-        self._early = lifespan * _EARLY
         self._stale = stale
         self._floor = floor
         self._clock = clock
@@ -133,10 +130,10 @@ class KeySet:
         than their lifespan, the method waits for an attempt to read the set.
         """
         age = self._clock() - self._read_at
-        if age < self._early:
+        if age < _EARLY_SECONDS:
             return self._keys
         attempt = self._refresh()
-        if age >= self._lifespan and not self._fails():
+        if age >= REFRESH_SECONDS and not self._fails():
             _join(attempt, _WAIT_FOR_REFRESH)
         return self._usable()
 
@@ -157,11 +154,11 @@ class KeySet:
         Otherwise empty: an attempt is in progress, and the keys may have been withdrawn.
         """
         age = self._clock() - self._read_at
-        return self._keys if age < (self._stale if self._fails() else self._lifespan) else ()
+        return self._keys if age < (self._stale if self._fails() else REFRESH_SECONDS) else ()
 
     def _fails(self) -> bool:
         """Returns True if a recent attempt failed. Then requests do not wait for further ones."""
-        return self._clock() - self._failed_at < self._lifespan
+        return self._clock() - self._failed_at < REFRESH_SECONDS
 
     def _refresh(self) -> Thread | None:
         """Returns the thread of the current or last attempt. Starts a new one if it is time."""
