@@ -25,7 +25,7 @@ FULL = {
     "state": "used",
     "extra": {"binding": ["cloth", 1], "é": None},
 }
-SECRET = "recognisable-pin"
+SECRET = "recognizable-pin"
 NULLABLE = [
     *("isbn", "summary", "pages", "price", "published", "due", "contact", "website"),
     *("edition", "extra"),

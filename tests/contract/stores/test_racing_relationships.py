@@ -136,7 +136,7 @@ def test_one_of_many_concurrent_replacements_of_a_list_succeeds(
     assert related.member_ids(group) == list(succeeded[0].added)
 
 
-def test_concurrent_replacements_are_serialised(related: RelatedDirectory) -> None:
+def test_concurrent_replacements_are_serialized(related: RelatedDirectory) -> None:
     users = people(related, THREADS * 2)
     group = related.group("Staff")
     lists = [users[2 * number : 2 * number + 2] for number in range(THREADS)]

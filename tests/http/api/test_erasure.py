@@ -73,7 +73,7 @@ def test_a_deleted_user_can_be_erased(client: ApiClient) -> None:
     assert rejected.problems == [("404", "user_not_found", None)]
 
 
-def test_an_erasure_honours_if_match(client: ApiClient) -> None:
+def test_an_erasure_honors_if_match(client: ApiClient) -> None:
     created = client.post(USERS, json={"data": ANN})
     stale = {"If-Match": '"9-aa"'}
     assert client.delete(f"{USERS}/1{ERASE}", headers=stale).status_code == 412

@@ -101,7 +101,7 @@ def test_filters_and_sort_orders_apply(roster: Roster, postgresql_url: str) -> N
 
 
 @pytest.mark.usefixtures("users")
-def test_a_file_that_can_not_be_written_is_one_line(roster: Roster, postgresql_url: str) -> None:
+def test_a_file_that_cannot_be_written_is_one_line(roster: Roster, postgresql_url: str) -> None:
     result = roster(
         "users", "export", "/dev/full", "--format", "csv", ROSTER_DATABASE_URL=postgresql_url
     )

@@ -214,7 +214,7 @@ def test_the_error_file_must_not_be_the_imported_file(roster: Roster, write: Wri
     assert Path(people).read_text() == GOOD
 
 
-def test_nothing_is_imported_if_the_error_file_can_not_be_written(
+def test_nothing_is_imported_if_the_error_file_cannot_be_written(
     roster: Roster, write: Write, directory: Directory
 ) -> None:
     people = write("people.csv", GOOD + "x,x,x\n")
@@ -280,7 +280,7 @@ def test_the_format_comes_from_the_name_or_an_option(roster: Roster, write: Writ
     assert roster("users", "import", write("people.txt", GOOD), "--format", "csv").exit_code == 0
 
 
-def test_a_file_that_can_not_be_read_is_one_line(roster: Roster) -> None:
+def test_a_file_that_cannot_be_read_is_one_line(roster: Roster) -> None:
     for name, why in (("/no/such.csv", "No such file or directory"), ("/proc/self/mem", "Input")):
         result = roster("users", "import", name, "--format", "csv")
         assert (result.exit_code, result.stdout) == (1, "")

@@ -314,7 +314,7 @@ def test_an_unknown_host_stops_the_start(invoke: Roster) -> None:
     assert ended(result, 1, "cannot_serve: The host no such host has no address.")
 
 
-def test_a_database_that_can_not_be_reached_stops_the_start(roster: Roster) -> None:
+def test_a_database_that_cannot_be_reached_stops_the_start(roster: Roster) -> None:
     result = roster("serve", "--port", "0", ROSTER_DATABASE_URL=CLOSED_PORT)
     assert ended(result, 1, f"cannot_serve: The database can't be used: {REFUSED}")
 
