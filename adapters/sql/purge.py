@@ -18,6 +18,7 @@ from random import randrange
 from typing import Final
 
 from adapters.sql.connection import RawConnection
+from adapters.sql.dialects import sqlite
 from adapters.sql.sqlite_file import MIN_FREE_BYTES, folder_of, free_bytes
 from application.ports import Unavailable
 
@@ -50,14 +51,14 @@ class TooLittleSpace(Unavailable):
 def mark_for_purge(connection: RawConnection) -> None:
     """Marks an SQLite file as one to purge. Call this in the transaction that erases values."""
     if connection.dialect.name == "sqlite":
-        _run(connection, f"PRAGMA user_version={randrange(_MARKS.start, _MARKS.stop)}")
+        sqlite.run(connection, f"PRAGMA user_version={randrange(_MARKS.start, _MARKS.stop)}")
 
 
 def size_to_purge(connection: RawConnection) -> int | None:
     """The size of the file in bytes if it is marked, otherwise None."""
     if connection.dialect.name != "sqlite" or _mark(connection) == _CLEAN:
         return None
-    return _run(connection, "PRAGMA page_count") * _run(connection, "PRAGMA page_size")
+    return sqlite.size(connection)
 
 
 def purge(connection: RawConnection) -> None:
@@ -75,7 +76,7 @@ def purge(connection: RawConnection) -> None:
     _truncate_log(connection)
     _require_space(connection)
     try:
-        _run(connection, "VACUUM")
+        sqlite.run(connection, "VACUUM")
     finally:  # Also after a failure, because the log may have filled the disk.
         _truncate_log(connection)
     _remove_mark(connection, mark)
@@ -97,8 +98,9 @@ def _require_space(connection: RawConnection) -> None:
 
     Before that, it is written to a temporary folder (https://www.sqlite.org/tempfiles.html).
     """
-    used = _run(connection, "PRAGMA page_count") - _run(connection, "PRAGMA freelist_count")
-    size = used * (_run(connection, "PRAGMA page_size") + _FRAME_HEADER_BYTES)
+    pages = sqlite.number(connection, "PRAGMA page_count")
+    used = pages - sqlite.number(connection, "PRAGMA freelist_count")
+    size = used * (sqlite.number(connection, "PRAGMA page_size") + _FRAME_HEADER_BYTES)
     folder = folder_of(connection.engine.url)
     needed = size * (2 if _has_temporary_files(folder) else 1) + MIN_FREE_BYTES
     free = free_bytes(folder)
@@ -116,46 +118,36 @@ def _has_temporary_files(folder: Path) -> bool:
 
 
 def _mark(connection: RawConnection) -> int:
-    return _run(connection, "PRAGMA user_version")
+    return sqlite.number(connection, "PRAGMA user_version")
 
 
 def _mark_after_writers(connection: RawConnection) -> int:
     """Returns the mark after waiting for another process that writes, which may be a purge."""
-    _run(connection, "BEGIN IMMEDIATE")
-    _run(connection, "ROLLBACK")
+    sqlite.run(connection, "BEGIN IMMEDIATE")
+    sqlite.run(connection, "ROLLBACK")
     return _mark(connection)
 
 
 def _truncate_log(connection: RawConnection) -> None:
     """Truncates the log. Raises StillRead if another process keeps using it."""
-    timeout = _run(connection, "PRAGMA busy_timeout")
-    _run(connection, f"PRAGMA busy_timeout={min(timeout, int(1000 * _MAX_SECONDS_FOR_READERS))}")
+    timeout = sqlite.number(connection, "PRAGMA busy_timeout")
+    shorter = min(timeout, int(1000 * _MAX_SECONDS_FOR_READERS))
+    sqlite.run(connection, f"PRAGMA busy_timeout={shorter}")
     try:
-        if _run(connection, "PRAGMA wal_checkpoint(TRUNCATE)"):
+        if sqlite.number(connection, "PRAGMA wal_checkpoint(TRUNCATE)"):
             raise StillRead
     finally:
-        _run(connection, f"PRAGMA busy_timeout={timeout}")
+        sqlite.run(connection, f"PRAGMA busy_timeout={timeout}")
 
 
 def _remove_mark(connection: RawConnection, mark: int) -> None:
     """Removes the mark, unless another process has replaced it by its own."""
-    _run(connection, "BEGIN IMMEDIATE")
+    sqlite.run(connection, "BEGIN IMMEDIATE")
     try:
         if _mark(connection) == mark:
-            _run(connection, f"PRAGMA user_version={_CLEAN}")
-        _run(connection, "COMMIT")
+            sqlite.run(connection, f"PRAGMA user_version={_CLEAN}")
+        sqlite.run(connection, "COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):  # SQLite has already rolled back, after some errors
-            _run(connection, "ROLLBACK")
+            sqlite.run(connection, "ROLLBACK")
         raise
-
-
-def _run(connection: RawConnection, statement: str) -> int:
-    """Runs a statement. Returns the first value of the result, or 0 if there is no row."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-        row = cursor.fetchone()
-        return int(row[0]) if row else 0
-    finally:
-        cursor.close()

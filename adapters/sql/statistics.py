@@ -5,9 +5,10 @@ then, it assumes that every filter is selective. So it reads and sorts all rows 
 an index has them in the requested order (https://www.sqlite.org/lang_analyze.html).
 """
 
-from typing import Any, Final
+from typing import Final
 
 from adapters.sql.connection import RawConnection
+from adapters.sql.dialects import sqlite
 
 _MIN_ROWS: Final = 1000
 """The number of rows up to which a table needs no statistics."""
@@ -23,12 +24,11 @@ def are_outdated(connection: RawConnection) -> bool:
     """
     if connection.dialect.name != "sqlite":
         return False
-    size = _number(connection, "PRAGMA page_count") * _number(connection, "PRAGMA page_size")
-    if size > _MAX_BYTES or _samples_values(connection):
+    if sqlite.size(connection) > _MAX_BYTES or _samples_values(connection):
         return False
     analyzed = _analyzed_rows(connection)
     return any(
-        _number(connection, f"SELECT count(*) FROM {table}")
+        sqlite.number(connection, f"SELECT count(*) FROM {table}")
         >= max(_MIN_ROWS, 2 * analyzed.get(name, 0))
         for name, table in _tables(connection)
     )
@@ -40,20 +40,20 @@ def update(connection: RawConnection) -> None:
     Other connections load statistics with the schema. So this creates the table of statistics
     again, which changes the schema.
     """
-    _rows(connection, "DROP TABLE IF EXISTS sqlite_stat1")
-    _rows(connection, "ANALYZE")
+    sqlite.run(connection, "DROP TABLE IF EXISTS sqlite_stat1")
+    sqlite.run(connection, "ANALYZE")
 
 
 def _samples_values(connection: RawConnection) -> bool:
     """Returns True if ANALYZE would copy values of indexes to sqlite_stat4."""
-    return ("ENABLE_STAT4",) in _rows(connection, "PRAGMA compile_options")
+    return ("ENABLE_STAT4",) in sqlite.run(connection, "PRAGMA compile_options")
 
 
 def _tables(connection: RawConnection) -> list[tuple[str, str]]:
     """Returns the names of the tables, as they are and quoted."""
     statement = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
     quote = connection.dialect.identifier_preparer.quote
-    return [(name, quote(name)) for (name,) in _rows(connection, statement)]
+    return [(name, quote(name)) for (name,) in sqlite.run(connection, statement)]
 
 
 def _analyzed_rows(connection: RawConnection) -> dict[str, int]:
@@ -61,21 +61,7 @@ def _analyzed_rows(connection: RawConnection) -> dict[str, int]:
 
     An entry of an index begins with the number of its rows. Partial indexes have fewer.
     """
-    if not _rows(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'"):
+    if not sqlite.run(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'"):
         return {}
     statement = "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl"
-    return dict(_rows(connection, statement))
-
-
-def _number(connection: RawConnection, statement: str) -> int:
-    ((number,),) = _rows(connection, statement)
-    return int(number)
-
-
-def _rows(connection: RawConnection, statement: str) -> list[tuple[Any, ...]]:
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()
+    return dict(sqlite.run(connection, statement))

@@ -134,6 +134,24 @@ def _set_busy_timeout(connection: sqlite3.Connection, *_: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={milliseconds}").close()
 
 
+def run(connection: RawConnection, statement: str) -> list[tuple[Any, ...]]:
+    """Runs a statement with the driver. Returns the rows. Raises the error of the driver."""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+def number(connection: RawConnection, statement: str) -> int:
+    """Runs a statement. Returns the first value of its result, or 0 if there is no row."""
+    rows = run(connection, statement)
+    return int(rows[0][0]) if rows else 0
+
+
+def size(connection: RawConnection) -> int:
+    """Returns the size of the file in bytes."""
+    return number(connection, "PRAGMA page_count") * number(connection, "PRAGMA page_size")
+
+
 def insert_many(
     connection: RawConnection,
     columns: Sequence[Column[Any]],
