@@ -31,8 +31,10 @@ _COMPARISONS: Final[Mapping[Op, Callable[[Any, Any], Clause]]] = {
     Op.GT: gt,
     Op.GE: ge,
 }
-_HAS_TRIGRAM_INDEXES = _HAS_PREFIX_INDEXES = "postgresql"
-"""The database that may have trigram indexes for substrings, and that indexes prefixes of text."""
+_WITH_TRIGRAM_INDEXES: Final = "postgresql"
+"""The database that may have trigram indexes, which find substrings."""
+_WITH_PREFIX_INDEXES: Final = "postgresql"
+"""The database whose indexes of long texts contain only prefixes."""
 
 
 class Conditions:
@@ -144,7 +146,7 @@ class Conditions:
         table = self._table
         text = table.folded[condition.attribute] if condition.folded else None
         is_indexed = condition.op is Op.STARTS_WITH or (
-            condition.op is Op.CONTAINS and self._database == _HAS_TRIGRAM_INDEXES
+            condition.op is Op.CONTAINS and self._database == _WITH_TRIGRAM_INDEXES
         )
         if isinstance(text, Overridden) and is_indexed:
             return text.matches(lambda column: _any_alternative(column, condition))
@@ -154,7 +156,7 @@ class Conditions:
             clause = or_(clause, column.is_(None))
         prefix = table.prefixes.get(condition.attribute) if condition.folded else None
         is_exact = condition.op in (Op.EQ, Op.IN)
-        if prefix is None or self._database != _HAS_PREFIX_INDEXES or not is_exact:
+        if prefix is None or self._database != _WITH_PREFIX_INDEXES or not is_exact:
             return clause
         # The index contains only prefixes. PostgreSQL uses it only if the statement compares them.
         return and_(_any_prefix(prefix, condition), clause)

@@ -113,9 +113,7 @@ class LinkStatements:
         rows = self._first(database, width).rows(connection, values)
         return self._linked(rows, limit)
 
-    def pairs(
-        self, connection: RawConnection, after: tuple[int, int], limit: int
-    ) -> list[tuple[int, int]]:
+    def pairs(self, connection: RawConnection, after: Pair, limit: int) -> list[Pair]:
         """Returns the first pairs after a pair. See LinkReader.
 
         Every database reads exactly these two ranges of the primary key. A comparison of tuples
@@ -216,7 +214,7 @@ def _insert_from_arrays(columns: Sequence[Column[Any]]) -> Any:
     ]
     ids = [column(name, BigInteger) for name in ("source_id", "target_id")]
     pairs = func.unnest(*lists).table_valued(*ids).render_derived(name="_pairs")
-    return _skipping(postgresql.insert(columns[0].table), columns, select(*pairs.c))
+    return _insert_missing(postgresql.insert(columns[0].table), columns, select(*pairs.c))
 
 
 def _insert_from_json(columns: Sequence[Column[Any]]) -> Any:
@@ -224,14 +222,15 @@ def _insert_from_json(columns: Sequence[Column[Any]]) -> Any:
     pairs = func.json_each(bindparam("pairs", type_=IdList())).table_valued("value", name="_pairs")
     ids = [func.json_extract(pairs.c.value, path) for path in ("$[0]", "$[1]")]
     # SQLite takes ON for a part of the join if there is no WHERE.
-    return _skipping(
+    return _insert_missing(
         sqlite.insert(columns[0].table), columns, select(*ids).where(pairs.c.value.is_not(None))
     )
 
 
-def _skipping(
+def _insert_missing(
     insert: postgresql.Insert | sqlite.Insert, columns: Sequence[Column[Any]], pairs: Select[Any]
 ) -> Insert:
+    """Inserts the pairs that do not exist, and returns them."""
     inserted = insert.from_select([each.name for each in columns], pairs)
     return inserted.on_conflict_do_nothing().returning(*columns)
 
@@ -289,7 +288,7 @@ class SqlLinks(Links):
         record_removal(self._audit, self._relationship, source_id, ids)
         return len(ids)
 
-    def add_pairs(self, pairs: Sequence[tuple[int, int]]) -> int:
+    def add_pairs(self, pairs: Sequence[Pair]) -> int:
         added = self._add(sorted(set(pairs)))
         record_pairs(self._audit, self._relationship, added)
         return len(added)
@@ -349,8 +348,6 @@ class SqlLinkReader(LinkReader):
         statements = self._statements[relationship]
         return self._read(lambda connection: statements.first(connection, source_ids, limit))
 
-    def pairs(
-        self, association: Association, *, after: tuple[int, int], limit: int
-    ) -> Sequence[tuple[int, int]]:
+    def pairs(self, association: Association, *, after: Pair, limit: int) -> Sequence[Pair]:
         statements = self._statements[association.ends[0]]
         return self._read(lambda connection: statements.pairs(connection, after, limit))
