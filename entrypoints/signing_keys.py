@@ -2,6 +2,7 @@
 
 import os
 
+from adapters.tokens.algorithms import DEFAULT_ALGORITHM
 from adapters.tokens.issuer import JwtIssuer
 from adapters.tokens.key_files import create_private_file
 from adapters.tokens.keys import UnusableKeySet
@@ -44,7 +45,7 @@ def open_signing_keys(settings: Settings, *, may_be_unusable: bool = False) -> S
         raise BadSetting(_SETTING, str(error)) from None
 
 
-def create_signing_keys(path: str, algorithm: str = "ES256") -> bool:
+def create_signing_keys(path: str, algorithm: str = DEFAULT_ALGORITHM) -> bool:
     """Creates a file with a random key. Returns False if it exists. Raises BadSetting."""
     try:
         return create_private_file(path, write_signing_keys([SigningKey.generate(algorithm)]))

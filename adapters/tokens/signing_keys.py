@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from adapters.strict_json import NotStrict, parse
+from adapters.tokens.algorithms import DEFAULT_ALGORITHM
 from adapters.tokens.key_files import Stamp, UnreadableFile, read_private_file, stamp_of
 from adapters.tokens.keys import Key, UnusableKeySet, algorithms_of, is_usable_rsa
 from application.ports import Unavailable
 
-ALGORITHMS: Final = ("ES256", "RS256", "EdDSA")
 CHECK_SECONDS: Final = 3.0
 """The minimum number of seconds between two checks of the file."""
 _RSA_BITS: Final = 3072
@@ -49,8 +49,8 @@ class SigningKey:
     verifying: Key
 
     @staticmethod
-    def generate(algorithm: str = ALGORITHMS[0]) -> "SigningKey":
-        """Creates a random key for an algorithm of ALGORITHMS."""
+    def generate(algorithm: str = DEFAULT_ALGORITHM) -> "SigningKey":
+        """Creates a random key for an algorithm of SIGNING_ALGORITHMS."""
         if algorithm == "RS256":
             jwk = RSAAlgorithm.to_jwk(generate_rsa(_RSA_EXPONENT, _RSA_BITS), as_dict=True)
         elif algorithm == "EdDSA":

@@ -5,11 +5,10 @@ from collections.abc import Callable
 
 import click
 
+from adapters.tokens.algorithms import DEFAULT_ALGORITHM, SIGNING_ALGORITHMS
 from entrypoints.cli.files import require_name
 from entrypoints.cli.output import printable
 from entrypoints.settings import BadSetting, Settings
-
-_ALGORITHMS = ("ES256", "RS256", "EdDSA")
 
 
 @click.group()
@@ -30,8 +29,8 @@ def keys() -> None:
 _file = click.argument("file", required=False, type=click.Path(dir_okay=False))
 _algorithm = click.option(
     "--algorithm",
-    type=click.Choice(_ALGORITHMS),
-    default=_ALGORITHMS[0],
+    type=click.Choice(SIGNING_ALGORITHMS),
+    default=DEFAULT_ALGORITHM,
     show_default=True,
     help="Algorithm of the new key.",
 )
