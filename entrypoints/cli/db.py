@@ -42,7 +42,7 @@ class NewerSchema(Conflict):
     code = "newer_schema"
 
 
-class Differs(Conflict):
+class SchemaDiffers(Conflict):
     """The tables are not those of this release."""
 
     code = "schema_differs"
@@ -164,13 +164,16 @@ def check() -> None:
     with _database() as engine:
         revision = schema.current(engine)
         if revision != schema.REVISION:
-            present = revision or "base"
-            raise Differs(f"The database is at {present}, this release at {schema.REVISION}.")
+            remedy = "use a newer release" if schema.is_newer(revision) else "run roster db upgrade"
+            raise SchemaDiffers(
+                f"The database is at {revision or 'base'}, this release at {schema.REVISION}: "
+                f"{remedy}."
+            )
         if differences := schema.drift(engine):
-            raise Differs(f"The tables differ: {'; '.join(differences)}")
+            raise SchemaDiffers(f"The tables differ: {'; '.join(differences)}")
         if outdated := count_outdated_keys(engine):
             users = counted(outdated, "user has", "users have")
-            raise Differs(f"{users} an outdated email key: run roster db upgrade.")
+            raise SchemaDiffers(f"{users} an outdated email key: run roster db upgrade.")
     click.echo(f"The database is at {revision}, as this release needs it.")
 
 

@@ -202,8 +202,8 @@ def test_tables_are_created_and_removed(roster: Roster) -> None:
     assert roster("db", "check").returncode == 0
     assert roster("db", "downgrade", "base", "--yes").stdout == "base\n"
     assert roster("db", "current").stdout == "base\n"
-    line = f"schema_differs: The database is at base, this release at {REVISION}."
-    assert ended(roster("db", "check"), 1, line)
+    at_base = f"schema_differs: The database is at base, this release at {REVISION}"
+    assert ended(roster("db", "check"), 1, f"{at_base}: run roster db upgrade.")
 
 
 def test_an_unknown_revision_is_status_1(invoke: Roster) -> None:

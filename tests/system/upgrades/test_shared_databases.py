@@ -256,6 +256,8 @@ def test_the_command_reports_a_newer_schema(engine: Engine, command: Any) -> Non
     result = command("db", "downgrade", "0003", "--yes")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: newer_schema: ")
+    result = command("db", "check")
+    assert f"this release at {schema.REVISION}: use a newer release." in result.stderr
     assert schema.current(engine) == "0999"
 
 
