@@ -22,7 +22,7 @@ from sqlalchemy.dialects import mysql
 from adapters.sql.certification import certify
 from adapters.sql.columns import BigIntId, Json, Timestamp, text
 from adapters.sql.connection import RawConnection
-from adapters.sql.metadata import METADATA
+from adapters.sql.metadata import MARIADB_TABLE, METADATA
 from adapters.sql.users import USERS
 from domain.accounts import USER_AGENT_LENGTH
 from domain.users import EMAIL_LENGTH, NAME_LENGTH
@@ -33,11 +33,6 @@ _SESSION_ID_LENGTH: Final = 64
 _ADDRESS_LENGTH: Final = 100
 _MESSAGE_ID_LENGTH: Final = 250
 _WORD_LENGTH: Final = 50
-_INNODB: Final[dict[str, Any]] = {
-    "mariadb_engine": "InnoDB",
-    "mariadb_default_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_nopad_bin",
-}
 
 
 def _user_id(**options: Any) -> Column[int]:
@@ -60,7 +55,7 @@ ACCOUNTS = Table(
     Column("password_time", Timestamp),
     Column("email_verified_time", Timestamp),
     Column("login_time", Timestamp),
-    **_INNODB,
+    **MARIADB_TABLE,
 )
 # The networks from which users have logged in, each with the time of the last login.
 LOGIN_NETWORKS = Table(
@@ -71,7 +66,7 @@ LOGIN_NETWORKS = Table(
     Column("login_time", Timestamp, nullable=False),
     Index(None, "login_time"),
     sqlite_with_rowid=False,
-    **_INNODB,
+    **MARIADB_TABLE,
 )
 SESSIONS = Table(
     "sessions",
@@ -85,7 +80,7 @@ SESSIONS = Table(
     Column("user_agent", text(USER_AGENT_LENGTH)),
     Index(None, "user_id"),
     Index(None, "expiry_time"),
-    **_INNODB,
+    **MARIADB_TABLE,
 )
 # A used token remains until its session ends, because a second use ends the session.
 REFRESH_TOKENS = Table(
@@ -101,7 +96,7 @@ REFRESH_TOKENS = Table(
     Column("creation_time", Timestamp, nullable=False),
     Column("use_time", Timestamp),
     Index(None, "session_id"),
-    **_INNODB,
+    **MARIADB_TABLE,
 )
 EMAILED_LINKS = Table(
     "emailed_links",
@@ -117,7 +112,7 @@ EMAILED_LINKS = Table(
     Index(None, "user_id"),
     Index(None, "email_key"),
     Index(None, "expiry_time"),
-    **_INNODB,
+    **MARIADB_TABLE,
 )
 OUTBOX = Table(
     "outbox",
@@ -136,7 +131,7 @@ OUTBOX = Table(
     Index(None, "address_key"),
     Index(None, "due_time", "id"),
     sqlite_autoincrement=True,  # a sender removes an email by its id after it has been sent
-    **_INNODB,
+    **MARIADB_TABLE,
 )
 # The keys and subjects are digests. `times` are milliseconds since 1970.
 COUNTERS = Table(
@@ -148,7 +143,7 @@ COUNTERS = Table(
     Column("expiry_time", Timestamp, nullable=False),
     Index(None, "subject"),
     Index(None, "expiry_time"),
-    **_INNODB,
+    **MARIADB_TABLE,
 )
 # Has no foreign keys, because a revocation outlives its session and its user.
 REVOCATIONS = Table(
@@ -161,5 +156,5 @@ REVOCATIONS = Table(
     Index(None, "user_id"),
     Index(None, "time"),
     sqlite_autoincrement=True,  # workers read the revocations after the last id that they know
-    **_INNODB,
+    **MARIADB_TABLE,
 )

@@ -31,7 +31,7 @@ from adapters.sql.bulk import insert_rows
 from adapters.sql.columns import BigIntId, Timestamp, text
 from adapters.sql.compiled import CompiledStatement, Row
 from adapters.sql.connection import RawConnection
-from adapters.sql.metadata import METADATA
+from adapters.sql.metadata import MARIADB_TABLE, METADATA
 from adapters.sql.reads import Reads, reads_from
 from adapters.sql.search import SearchStatements
 from adapters.sql.searchable import Searchable
@@ -67,9 +67,7 @@ EVENTS = Table(
         mariadb_length=255,
     ),
     sqlite_autoincrement=True,
-    mariadb_engine="InnoDB",
-    mariadb_default_charset="utf8mb4",
-    mariadb_collate="utf8mb4_nopad_bin",
+    **MARIADB_TABLE,
 )
 # A single row with the last assigned position. A transaction that assigns positions locks it.
 EVENT_POSITIONS = Table(

@@ -18,7 +18,7 @@ from adapters.sql.columns import (
     Timestamp,
     text,
 )
-from adapters.sql.metadata import METADATA
+from adapters.sql.metadata import MARIADB_TABLE, METADATA
 from adapters.sql.repository import Derived, EntityTable
 from adapters.sql.searchable import Searchable
 from adapters.sql.tables import LinkTable
@@ -44,9 +44,7 @@ GROUPS = Table(
     Index(None, "update_time", "id"),
     Index(None, "owner", "id"),
     sqlite_autoincrement=True,  # SQLite would otherwise reuse the id of the last group
-    mariadb_engine="InnoDB",
-    mariadb_default_charset="utf8mb4",
-    mariadb_collate="utf8mb4_nopad_bin",
+    **MARIADB_TABLE,
 )
 # Lists break ties by ascending id, so a descending order has an index of its own.
 for _name in ("name", "creation_time", "update_time"):
@@ -93,8 +91,6 @@ MEMBERSHIPS_TABLE = LinkTable(
         Column("user_id", BigIntId, ForeignKey("users.id"), primary_key=True),
         Index(None, "user_id", "group_id"),
         sqlite_with_rowid=False,
-        mariadb_engine="InnoDB",
-        mariadb_default_charset="utf8mb4",
-        mariadb_collate="utf8mb4_nopad_bin",
+        **MARIADB_TABLE,
     ),
 )

@@ -33,7 +33,7 @@ from adapters.sql.columns import Timestamp, text
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.connection import RawConnection
 from adapters.sql.failures import timed_out
-from adapters.sql.metadata import METADATA
+from adapters.sql.metadata import MARIADB_TABLE, METADATA
 from adapters.sql.transactions import execute_raw
 from adapters.sql.upsert import Upsert
 from application.deadlines import deadline, time_left
@@ -66,9 +66,7 @@ ANSWERS = Table(
         sqlite_where=column("owner").is_(None),
         postgresql_where=column("owner").is_(None),
     ),
-    mariadb_engine="InnoDB",
-    mariadb_default_charset="utf8mb4",
-    mariadb_collate="utf8mb4_nopad_bin",
+    **MARIADB_TABLE,
 )
 # The resources that a stored response contains.
 ANSWER_SUBJECTS = Table(
@@ -83,9 +81,7 @@ ANSWER_SUBJECTS = Table(
     Column("subject_type", text(50), primary_key=True),
     Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
     Index("ix_answer_subjects_subject_type_subject_id", "subject_type", "subject_id"),
-    mariadb_engine="InnoDB",
-    mariadb_default_charset="utf8mb4",
-    mariadb_collate="utf8mb4_nopad_bin",
+    **MARIADB_TABLE,
 )
 # The number of bytes that were stored for an owner in each hour since 1970. Each hour has several
 # rows, so that few transactions of one owner wait for each other.
@@ -97,9 +93,7 @@ ANSWER_TOTALS = Table(
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("bytes", BigInteger, nullable=False),
     Index("ix_answer_totals_hour", "hour"),
-    mariadb_engine="InnoDB",
-    mariadb_default_charset="utf8mb4",
-    mariadb_collate="utf8mb4_nopad_bin",
+    **MARIADB_TABLE,
 )
 
 _BATCH_SIZE = 100

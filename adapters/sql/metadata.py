@@ -1,4 +1,6 @@
-"""The metadata of all tables, with the names of their constraints and indexes."""
+"""The metadata of all tables: the names of constraints and indexes, and options of tables."""
+
+from typing import Any, Final
 
 from sqlalchemy import MetaData
 
@@ -11,3 +13,9 @@ METADATA = MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
+MARIADB_TABLE: Final[dict[str, Any]] = {
+    "mariadb_engine": "InnoDB",
+    "mariadb_default_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
+"""The options of a table on MariaDB: transactions, and text that is compared by code point."""

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Engine, LargeBinary, Table, bindparam, insert, se
 from adapters.sql.columns import Timestamp, text
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.failures import VIOLATIONS
-from adapters.sql.metadata import METADATA
+from adapters.sql.metadata import MARIADB_TABLE, METADATA
 from adapters.sql.transactions import Transactions, read_connection
 from application.ports import SECRET_BYTES, Clock, ConcurrentUpdate, Secrets, Unavailable
 
@@ -18,9 +18,7 @@ SECRETS = Table(
     Column("name", text(64), primary_key=True),
     Column("value", LargeBinary, nullable=False),
     Column("creation_time", Timestamp, nullable=False),
-    mariadb_engine="InnoDB",
-    mariadb_default_charset="utf8mb4",
-    mariadb_collate="utf8mb4_nopad_bin",
+    **MARIADB_TABLE,
 )
 _READ = CompiledStatement(select(SECRETS.c.value).where(SECRETS.c.name == bindparam("secret_name")))
 _ADD = CompiledStatement(

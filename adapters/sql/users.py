@@ -11,7 +11,7 @@ from sqlalchemy import (
 )
 
 from adapters.sql.columns import PREFIX_LENGTH, BigIntId, IndexedPrefix, Timestamp, text
-from adapters.sql.metadata import METADATA
+from adapters.sql.metadata import MARIADB_TABLE, METADATA
 from adapters.sql.repository import Derived, EntityTable
 from adapters.sql.searchable import Overridden, Searchable
 from application.users import USER_TYPE
@@ -42,9 +42,7 @@ USERS = Table(
     Index(None, "creation_time", "id"),
     Index(None, "update_time", "id"),
     sqlite_autoincrement=True,  # without it, SQLite reuses the id of the last user
-    mariadb_engine="InnoDB",
-    mariadb_default_charset="utf8mb4",
-    mariadb_collate="utf8mb4_nopad_bin",
+    **MARIADB_TABLE,
 )
 # Ties are broken by ascending id. Emails are unique, so a descending sort by email has no ties and
 # can use the ascending index.
