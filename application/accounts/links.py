@@ -152,13 +152,13 @@ class LinkRequests:
             expiry = work.now + self._config.link_ttl(Purpose.INVITATION)
             work.accounts.links.add(
                 EmailedLink(
-                    digest(token),
-                    Purpose.INVITATION,
-                    user.id,
-                    user.email,
-                    None,
-                    work.now,
-                    expiry,
+                    digest=digest(token),
+                    purpose=Purpose.INVITATION,
+                    user_id=user.id,
+                    email=user.email,
+                    name=None,
+                    creation_time=work.now,
+                    expiry_time=expiry,
                 )
             )
             record(work, user.id, EventAction.INVITED)

@@ -30,5 +30,13 @@ def send(
     name: str | None = None,
 ) -> None:
     """Stores an email. `name` is that of the user whom a sign-up will create."""
-    email = WaitingEmail(0, template, user_id, address, name, uuid4().hex, work.now)
+    email = WaitingEmail(
+        id=0,
+        template=template,
+        user_id=user_id,
+        address=address,
+        name=name,
+        message_id=uuid4().hex,
+        creation_time=work.now,
+    )
     work.accounts.outbox.add(email, at=work.now - PRECEDENCE)

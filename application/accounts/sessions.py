@@ -71,13 +71,13 @@ class SessionTokens:
         live = [each for each in existing if each.expiry_time > work.now]
         end_sessions(work, user.id, live[: max(0, len(live) - MAX_SESSIONS + 1)])
         session = Session(
-            self._random.session_id(),
-            user.id,
-            work.now,
-            work.now,
-            self._expiry(work.now, work.now),
-            client.address,
-            _shortened(client.user_agent),
+            id=self._random.session_id(),
+            user_id=user.id,
+            creation_time=work.now,
+            use_time=work.now,
+            expiry_time=self._expiry(work.now, work.now),
+            address=client.address,
+            user_agent=_shortened(client.user_agent),
         )
         sessions.add(session)
         record(work, user.id, EventAction.LOGGED_IN)
@@ -313,14 +313,14 @@ class SessionQueries:
         """Returns one session of a user. Raises SessionNotFound."""
         authorize(self._policy, principal, Action.READ, user_id)
         session = self._reader.session(session_id)
-        if session is None or session.user_id != user_id or not self.is_live(session):
+        if session is None or session.user_id != user_id or not self._is_live(session):
             raise SessionNotFound
         return session
 
     def find(self, session_id: str) -> Session | None:
         """Returns the session if it has not ended."""
         session = self._reader.session(session_id)
-        return session if session and self.is_live(session) else None
+        return session if session and self._is_live(session) else None
 
     def is_active(self, claims: SessionClaims) -> bool:
         """Returns True if an access token with these claims is accepted at this moment.
@@ -333,6 +333,6 @@ class SessionQueries:
         revoked = self._reader.tokens_revoked_until(claims.user_id)
         return revoked is None or _EPOCH + timedelta(milliseconds=claims.issue_time) > revoked
 
-    def is_live(self, session: Session) -> bool:
+    def _is_live(self, session: Session) -> bool:
         """Returns True if the session has not expired."""
         return session.expiry_time > self._clock()
