@@ -21,7 +21,7 @@ _READ_SECONDS: Final = 3.0
 _GAP_SECONDS: Final = 900.0
 _MAX_MISSING: Final = 500
 _MIN_GAP: Final = 20
-"""The number of missing ids in a row from which they are read with all later ones, not by id."""
+"""The number of consecutive missing ids from which they are read with all later ids, as a gap."""
 _PAGE: Final = 1000
 _CLEANUP_SECONDS: Final = 60.0
 MAX_TTL: Final = timedelta(hours=1)

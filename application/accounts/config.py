@@ -62,8 +62,8 @@ class AccountConfig:
     - A session ends `idle_ttl` after its last use, and `session_ttl` after it began.
     - A used refresh token is accepted for `refresh_grace`.
     - A user can have about `max_tokens` refresh tokens in all sessions. The end of a session
-      deletes its tokens. If a client refreshes all the time, that would otherwise take longer than
-      a request may, and no one could end its session.
+      deletes its tokens. A client that refreshes all the time would otherwise have so many that no
+      request could end its session in time.
     - After `failures` wrong passwords within `failure_window`, login is blocked.
     """
 
