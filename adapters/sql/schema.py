@@ -121,15 +121,39 @@ def losses(engine: Engine, revision: str | None) -> Sequence[Loss]:
 def drift(engine: Engine) -> list[str]:
     """Compares the database with the tables that this release declares.
 
-    Returns the differences. Ignores tables of other applications. Raises Unavailable.
+    Returns the differences. Ignores tables of other applications. Raises Unavailable, such as
+    NotPermitted for a table that MariaDB hides from the user.
     """
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     with translate_errors(), engine.connect() as connection, _plain_type_names(connection):
+        # Alembic cannot compare a missing index of expressions.
+        if missing := [*_missing(connection)]:
+            return missing
         options = {"compare_type": True, "include_name": _is_compared}
         context = MigrationContext.configure(connection, opts=options)
         return [str(difference) for difference in compare_metadata(context, METADATA)]
+
+
+def _missing(connection: Connection) -> Iterator[str]:
+    """Describes each declared table or index that does not exist."""
+    exists = inspect(connection).has_table
+    for declared in METADATA.sorted_tables:
+        if not exists(declared.name):
+            yield f"there is no table {declared.name}"
+            continue
+        existing = _index_names(connection, declared.name)
+        for index in sorted(each.name for each in declared.indexes if each.name):
+            if _is_compared(index, "index", None) and index not in existing:
+                yield f"there is no index {index}"
+
+
+def _index_names(connection: Connection, table_name: str) -> set[str | None]:
+    if connection.dialect.name == "sqlite":  # SQLAlchemy skips its indexes of expressions
+        names = "SELECT name FROM pragma_index_list(?)"
+        return {*connection.exec_driver_sql(names, (table_name,)).scalars()}
+    return {each["name"] for each in inspect(connection).get_indexes(table_name)}
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from waiting import until
 from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.error_reasons import MAX_LENGTH, reason, redact
+from adapters.sql.metadata import METADATA
 from entrypoints.cli.main import main
 
 Roster = Callable[..., subprocess.CompletedProcess[str]]
@@ -238,6 +239,20 @@ def test_a_mariadb_user_without_the_permission_to_create_tables_is_reported(
     error = error_of(mariadb_url.replace("roster@", "modest@"), "db upgrade")
     assert error.startswith("Error: not_permitted: ")
     assert "CREATE command denied" in error
+
+
+@pytest.mark.parametrize("table", ["users", "groups", "memberships", "counters"])
+def test_a_check_names_a_table_that_mariadb_hides_from_the_user(
+    mariadb: MariaServer, mariadb_url: str, table: str
+) -> None:
+    migrate(mariadb_url)
+    name = make_url(mariadb_url).database
+    mariadb.execute("CREATE OR REPLACE USER modest@localhost")
+    for other in {*METADATA.tables, schema.VERSION_TABLE} - {table}:
+        mariadb.execute(f"GRANT SELECT ON {name}.{other} TO modest@localhost")
+    error = error_of(mariadb_url.replace("roster@", "modest@"), "db check")
+    assert error.startswith("Error: not_permitted: ")
+    assert f"for table `{name}`.`{table}`" in error
 
 
 def test_a_locked_file_is_reported(sqlite_url: str) -> None:

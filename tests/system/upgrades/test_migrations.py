@@ -171,6 +171,38 @@ def test_detects_drift(new_engine: Callable[[str], Engine], kind: str, change: s
     assert len(schema.drift(engine)) == 1
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
+def test_names_each_missing_table(new_engine: Callable[[str], Engine], kind: str) -> None:
+    engine = new_engine(kind)
+    schema.upgrade(engine)
+    quote = engine.dialect.identifier_preparer.quote
+    for name in ANSWERS.metadata.tables:
+        with engine.connect() as connection:
+            connection.execute(text(f"ALTER TABLE {quote(name)} RENAME TO hidden"))
+            assert schema.drift(engine) == [f"there is no table {name}"]
+            connection.execute(text(f"ALTER TABLE hidden RENAME TO {quote(name)}"))
+    assert schema.drift(engine) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql_18", "mariadb"])
+def test_names_each_missing_index(new_engine: Callable[[str], Engine], kind: str) -> None:
+    engine = new_engine(kind)
+    schema.upgrade(engine)
+    quote = engine.dialect.identifier_preparer.quote
+    missing = []
+    for table in ("users", "groups"):
+        indexes = ANSWERS.metadata.tables[table].indexes
+        names = sorted(str(each.name) for each in indexes if not str(each.name).endswith("_trgm"))
+        place = f" ON {quote(table)}" if kind == "mariadb" else ""
+        with engine.connect() as connection:
+            connection.execute(text("SET foreign_key_checks = 0" if place else "SELECT 1"))
+            for name in names:
+                connection.execute(text(f"DROP INDEX {name}{place}"))
+        missing += [f"there is no index {name}" for name in names]
+    assert len(missing) > 10
+    assert sorted(schema.drift(engine)) == sorted(missing)
+
+
 @every_kind
 @pytest.mark.parametrize("revision", revisions())
 def test_each_revision_goes_up_down_and_up_again(
