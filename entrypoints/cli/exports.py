@@ -161,5 +161,6 @@ def _without_id(fields: str) -> str:
 
 def protection_message(count: int) -> str:
     """Returns the message about the cells that SpreadsheetProtection changed."""
-    cells = counted(count, "cell begins", "cells begin")
-    return f"{cells} with an additional apostrophe, so that spreadsheet programs do not change it."
+    cells, them = counted(count, "cell begins", "cells begin"), "it" if count == 1 else "them"
+    purpose = f"so that spreadsheet programs do not change {them}"
+    return f"{cells} with an additional apostrophe, {purpose}."

@@ -218,7 +218,7 @@ def test_an_export_for_spreadsheets_escapes_formulas_and_reports_it(
     assert result.exit_code == 0
     assert result.stderr == (
         "12 cells begin with an additional apostrophe, so that spreadsheet programs do not change "
-        "it.\n"
+        "them.\n"
     )
     names = [row["name"] for row in csv.DictReader(io.StringIO(file.read_text(), newline=""))]
     assert names == [f"'{name}" for name in NAMES[:12]] + NAMES[12:]
