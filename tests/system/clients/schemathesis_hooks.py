@@ -133,9 +133,12 @@ def _unused(key):
 
 @schemathesis.check
 def use_after_removal(ctx, response, case):
-    """The check use_after_free, except for histories, which remain after the user."""
-    is_history = case.operation.path.endswith("/history")
-    return None if is_history else checks.use_after_free(ctx, response, case)
+    """The check use_after_free, except for what remains after a deletion.
+
+    These are the histories of users, and the list of sessions, of which DELETE ends all.
+    """
+    remains = case.operation.path.endswith(("/history", "/sessions"))
+    return None if remains else checks.use_after_free(ctx, response, case)
 
 
 @schemathesis.check
