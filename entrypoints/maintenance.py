@@ -44,7 +44,7 @@ class Maintenance:
 
     def start(self, seconds_between: float = SECONDS_BETWEEN) -> None:
         """Starts the thread. It runs the maintenance at once, and then at regular intervals."""
-        Thread(target=self._run, args=(seconds_between,), name="upkeep", daemon=True).start()
+        Thread(target=self._run, args=(seconds_between,), name="maintenance", daemon=True).start()
 
     def _run(self, seconds_between: float) -> None:
         while True:
@@ -91,6 +91,6 @@ class Maintenance:
             # The message of an unexpected error may contain values.
             code = getattr(error, "code", None)
             reason = error.reason if isinstance(error, Unavailable) else None
-            structlog.get_logger("roster.upkeep").warning(
-                "upkeep_failed", failure=kind, code=code, reason=reason
+            structlog.get_logger("roster.maintenance").warning(
+                "maintenance_failed", failure=kind, code=code, reason=reason
             )

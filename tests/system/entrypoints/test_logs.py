@@ -79,6 +79,6 @@ def test_an_entry_for_a_full_disk_is_lost(log_format: str, monkeypatch: pytest.M
         log_request = logs.request_logger(log_format)
         try:
             log_request({"status": 200})
-            structlog.get_logger().warning("upkeep_failed")
+            structlog.get_logger().warning("maintenance_failed")
         except OSError as error:
             pytest.fail(f"not lost: {error}")

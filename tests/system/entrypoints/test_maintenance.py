@@ -29,10 +29,10 @@ class FailingStore:
 
 def test_consecutive_failures_of_one_kind_are_logged_once() -> None:
     store = FailingStore(Unavailable(), Unavailable(), ValueError("ann@example.org"), Unavailable())
-    upkeep = Maintenance(store, batch_seconds=1)
+    maintenance = Maintenance(store, batch_seconds=1)
     with capture_logs() as lines:
         for _ in range(4):
-            upkeep.run_once()
+            maintenance.run_once()
     assert [(line["failure"], line["code"]) for line in lines] == [
         ("Unavailable", "unavailable"),
         ("ValueError", None),
@@ -53,9 +53,9 @@ class UnanalyzableStore(MemoryStore):
 
 def test_statistics_are_not_updated_again_after_a_failure() -> None:
     store = UnanalyzableStore(lambda: datetime(2026, 11, 22, tzinfo=UTC))
-    upkeep = Maintenance(store, batch_seconds=1)
+    maintenance = Maintenance(store, batch_seconds=1)
     with capture_logs() as lines:
         for _ in range(3):
-            upkeep.run_once()
+            maintenance.run_once()
     assert store.attempts == 1
     assert [line["failure"] for line in lines] == ["Unavailable"]
