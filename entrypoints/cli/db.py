@@ -13,6 +13,7 @@ import click
 
 from domain.english import counted
 from domain.errors import Conflict, NotFound
+from entrypoints.cli import output
 from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.cli.database_file import require_database
 from entrypoints.settings import BadSetting, Settings
@@ -98,7 +99,7 @@ def upgrade(revision: str) -> None:
             f"A newer release has migrated the database. This release needs {schema.REVISION}, so "
             "there is nothing to do."
         )
-    click.echo(reached)
+    output.line(reached or "base")
     if shared and shared.count:
         raise MailboxesShared(shared)
 
@@ -127,7 +128,7 @@ def downgrade(revision: str, yes: bool) -> None:
         if target != present:
             confirm(_warning(engine, present, target), yes=yes)
             schema.downgrade(engine, target or "base", report=_report)
-        click.echo(schema.current(engine) or "base")
+        output.line(schema.current(engine) or "base")
 
 
 def _warning(engine: "Engine", present: str | None, target: str | None) -> str:
@@ -149,7 +150,7 @@ def current() -> None:
     from adapters.sql import schema
 
     with _database() as engine:
-        click.echo(schema.current(engine) or "base")
+        output.line(schema.current(engine) or "base")
 
 
 @db.command()
@@ -174,7 +175,7 @@ def check() -> None:
         if outdated := count_outdated_keys(engine):
             users = counted(outdated, "user has", "users have")
             raise SchemaDiffers(f"{users} an outdated email key: run roster db upgrade.")
-    click.echo(f"The database is at {revision}, as this release needs it.")
+    output.line(f"The database is at {revision}, as this release needs it.")
 
 
 @db.command()
@@ -206,7 +207,7 @@ def backup(file: str) -> None:
             raise FileExists(f"{file} exists already. Choose another name.") from None
         except OSError as error:
             raise FileFailed(file, error) from error
-    click.echo(f"Backed up to {file}: {size / 1e6:.1f} MB, at {revision}.")
+    output.line(f"Backed up to {file}: {size / 1e6:.1f} MB, at {revision}.")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import click
 
 from domain.english import counted
 from domain.errors import Conflict
+from entrypoints.cli import output
 from entrypoints.cli.actor import actor_option
 from entrypoints.cli.progress import Progress
 from entrypoints.cli.services import open_services
@@ -67,7 +68,7 @@ def demo(count: int, seed: int) -> None:
             add = users.relationships.imports(MEMBERSHIPS)
             records = progress.watched(_records(pairs))
             memberships = add(records, users.context, options, _impossible).created
-    click.echo(
+    output.line(
         f"{counted(created, 'user')}, {counted(len(invented), 'group')} and "
         f"{counted(memberships, 'membership')} created"
     )

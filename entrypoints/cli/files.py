@@ -165,6 +165,17 @@ def _file_errors(name: str) -> Iterator[None]:
         raise FileFailed("standard output" if name == STANDARD else name, error) from error
 
 
+@contextmanager
+def standard_output_errors() -> Iterator[None]:
+    """Raises FileFailed if the block cannot write to standard output, except for a broken pipe."""
+    try:
+        with _file_errors(STANDARD):
+            yield
+    except FileFailed:
+        _discard_stdout()
+        raise
+
+
 def _discard_stdout() -> None:
     """Redirects standard output to /dev/null after a failed write.
 

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-import click
-
 from domain.english import counted
 from entrypoints.cli import files, output
 from entrypoints.cli.progress import Progress
@@ -86,4 +84,4 @@ def print_summary(summary: "ImportSummary", options: "ImportOptions", *, as_json
         output.document(orjson.dumps({"jsonapi": {"version": "1.1"}, "meta": meta}))
         return
     counts = ", ".join(f"{count} {name}" for name, count in asdict(summary).items())
-    click.echo(f"{counts}; nothing was stored" if options.dry_run else counts)
+    output.line(f"{counts}; nothing was stored" if options.dry_run else counts)

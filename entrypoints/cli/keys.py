@@ -6,6 +6,7 @@ from collections.abc import Callable
 import click
 
 from adapters.tokens.algorithms import DEFAULT_ALGORITHM, SIGNING_ALGORITHMS
+from entrypoints.cli import output
 from entrypoints.cli.files import require_name
 from entrypoints.cli.output import printable
 from entrypoints.settings import BadSetting, Settings
@@ -121,7 +122,7 @@ def _show(path: str) -> None:
     except UnusableKeySet as error:
         raise click.ClickException(_sentence(error)) from None
     for each in signing_keys:
-        click.echo(f"{each.kid} {each.algorithm}")
+        output.line(f"{each.kid} {each.algorithm}")
 
 
 def _change(path: str, change: Callable[[bytes], bytes]) -> None:

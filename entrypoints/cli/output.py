@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from entrypoints.cli.files import standard_output
+from entrypoints.cli.files import standard_output, standard_output_errors
 
 if TYPE_CHECKING:
     from application.audit import Event
@@ -27,9 +27,10 @@ def printable(text: str) -> str:
 
 
 def line(text: str) -> None:
-    """Prints a line of text. Raises FileFailed if standard output is closed."""
-    standard_output()
-    click.echo(text)
+    """Prints a line of text. Raises FileFailed if standard output is closed or full."""
+    with standard_output_errors():
+        standard_output()
+        click.echo(text)
 
 
 def document(text: bytes) -> None:
@@ -67,8 +68,10 @@ def _write(parts: Iterable[bytes]) -> None:
     """Writes JSON. On a terminal, escapes the same characters as `printable`, in JSON syntax."""
     out = standard_output()
     for part in _escaped(parts) if sys.stdout.isatty() else parts:
-        out.write(part)
-    out.flush()
+        with standard_output_errors():
+            out.write(part)
+    with standard_output_errors():
+        out.flush()
 
 
 def _escaped(parts: Iterable[bytes]) -> Iterator[bytes]:

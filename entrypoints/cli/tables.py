@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from entrypoints.cli.files import standard_output
+from entrypoints.cli.files import standard_output, standard_output_errors
 from entrypoints.cli.output import printable
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def show_one(resource: "Resource", entity: Any) -> None:
         return
     longest = max(map(len, kinds))
     for each in columns:
-        _console(None).print(_bold(each.name.ljust(longest + _GAP)), end="")
-        _console(None).print(_text(each.cells[0]), soft_wrap=True)
+        _show(_console(None), _bold(each.name.ljust(longest + _GAP)), end="")
+        _show(_console(None), _text(each.cells[0]), soft_wrap=True)
 
 
 def show_texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -191,7 +191,14 @@ def _print(columns: Sequence[_Column]) -> None:
         )
     for row in zip(*(each.cells for each in columns), strict=True):
         shown.add_row(*map(_text, row))
-    _console(_total(columns)).print(shown)
+    _show(_console(_total(columns)), shown)
+
+
+def _show(console: "Console", content: Any, **options: Any) -> None:
+    """Prints to the console at once. Raises FileFailed if standard output is full."""
+    with standard_output_errors():
+        console.print(content, **options)
+        console.file.flush()
 
 
 def _text(cell: str) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from entrypoints.cli import output
 from entrypoints.setting_types import ANY, duration_seconds
 from entrypoints.settings import BadSetting, Settings
 
@@ -89,9 +90,9 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
         from entrypoints.signing_keys import make_issuer, open_signing_keys
 
         issuer = make_issuer(settings, open_signing_keys(settings))
-        click.echo(issuer.issue_plain(named, seconds=expires, subject=subject))
+        output.line(issuer.issue_plain(named, seconds=expires, subject=subject))
         return
-    click.echo(
+    output.line(
         sign(
             settings.jwt_secret,
             named,
