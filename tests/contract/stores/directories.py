@@ -55,9 +55,9 @@ class TickingClock:
 
 @dataclass(frozen=True)
 class Directory:
-    """A store with its ports, and helpers for tests."""
+    """A store of this kind with its ports, and helpers for tests."""
 
-    name: str
+    kind: str
     store: MemoryStore | SqlStore
     reader: Reader[User]
     events: EventReader
@@ -94,10 +94,10 @@ class Directory:
         return [user.email for user in self.find()]
 
     @classmethod
-    def of_engine(cls, name: str, engine: Engine) -> "Directory":
+    def of_engine(cls, kind: str, engine: Engine) -> "Directory":
         store = SqlStore(engine, TickingClock(), [USERS_TABLE], reactions=REACTIONS)
         return cls(
-            name,
+            kind,
             store,
             SqlReader(USERS_TABLE, engine),
             SqlEventReader(engine),

@@ -247,7 +247,7 @@ PLACES = {
 @pytest.mark.parametrize("exists", [True, False], ids=["exists", "deleted before"])
 def test_no_table_and_no_file_contains_an_erased_person(directory: Directory, exists: bool) -> None:
     person, bystander = write_person(directory)
-    assert sorted(occurrences(directory)) == PLACES[directory.name]
+    assert sorted(occurrences(directory)) == PLACES[directory.kind]
     if not exists:
         directory.commands.delete(person, principal(EMAIL))
         with directory.begin(ANONYMOUS) as work:
