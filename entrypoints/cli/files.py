@@ -168,12 +168,12 @@ def _file_errors(name: str) -> Iterator[None]:
 @contextmanager
 def standard_output_errors() -> Iterator[None]:
     """Raises FileFailed if the block cannot write to standard output, except for a broken pipe."""
-    try:
-        with _file_errors(STANDARD):
+    with _file_errors(STANDARD):
+        try:
             yield
-    except FileFailed:
-        _discard_stdout()
-        raise
+        except OSError:
+            _discard_stdout()
+            raise
 
 
 def _discard_stdout() -> None:

@@ -28,8 +28,8 @@ def printable(text: str) -> str:
 
 def line(text: str) -> None:
     """Prints a line of text. Raises FileFailed if standard output is closed or full."""
+    standard_output()
     with standard_output_errors():
-        standard_output()
         click.echo(text)
 
 
