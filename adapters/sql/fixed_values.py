@@ -45,7 +45,7 @@ def _as_ranges(
 def _indexed(tests: tuple[TestShape, ...], table: Searchable) -> list[Attributes]:
     """Returns the attributes with one value that precede the id in an index, for each such index.
 
-    First come those of the index with the most columns.
+    The index with the most columns comes first.
     """
     fixed = [attribute for test in tests if (attribute := _fixed_by(test, table))]
     attribute_of = {table.columns[attribute].name: attribute for attribute in fixed}

@@ -89,41 +89,6 @@ def test_a_file_that_cannot_be_written_is_one_line(roster: Roster, sqlite_url: s
         assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("users", "export"),
-        ("users", "list"),
-        ("users", "list", "--json"),
-        ("users", "create", "--email", "eve@example.org", "--name", "Eve"),
-        ("users", "delete", "1", "--yes"),
-        ("users", "import", "new.csv"),
-        ("memberships", "import", "pairs.csv", "--json"),
-        ("db", "current"),
-        ("keys", "new", "keys.json"),
-        ("settings",),
-    ],
-    ids=" ".join,
-)
-@pytest.mark.usefixtures("three")
-def test_a_full_disk_for_standard_output_is_one_line(
-    arguments: tuple[str, ...], sqlite_url: str, tmp_path: Path
-) -> None:
-    (tmp_path / "new.csv").write_text("email,name\nfay@example.org,Fay\n")
-    (tmp_path / "pairs.csv").write_text("group,user\n")
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [ROSTER, *arguments],
-            cwd=tmp_path,
-            env=os.environ | {"ROSTER_DATABASE_URL": sqlite_url, "PYTHONUNBUFFERED": ""},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-    line = b"Error: file_failed: standard output: No space left on device.\n"
-    assert (done.returncode, done.stderr) == (1, line)
-
-
 def test_a_reader_that_stops_early_causes_no_error(roster: Roster, sqlite_url: str) -> None:
     assert roster("demo", "3000").exit_code == 0
     with subprocess.Popen(

@@ -80,7 +80,7 @@ def test_the_total_is_that_of_the_filter(directory: Directory, people: list[User
     active = Condition("is_active", Op.EQ, (True,))
     page = directory.reader.page(Search((active,), place=Numbered(6, 1)))
     assert (len(page.items), page.more, page.total) == (6, False, 6)
-    unknown = Condition("name", Op.EQ, ("nobody",))
+    unknown = Condition("name", Op.EQ, ("unknown",))
     assert directory.reader.page(Search((unknown,), place=Numbered(6, 1))) == Page((), False, 0)
 
 
