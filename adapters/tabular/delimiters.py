@@ -40,7 +40,7 @@ def set_delimiter(
         line = _next_line_with_text(reader)
     if chosen is None and sep_line and is_delimiter(sep_line[1]):
         chosen = sep_line[1]
-    reader.delimiter = chosen or _recognise(reader.peek_record() or "", count_known)
+    reader.delimiter = chosen or _recognize(reader.peek_record() or "", count_known)
     return f"sep={sep_line[1]}" if sep_line else None
 
 
@@ -62,7 +62,7 @@ def _next_line_with_text(reader: Reader) -> str | None:
     return line
 
 
-def _recognise(header: str, count_known: Callable[[Cells], int]) -> str:
+def _recognize(header: str, count_known: Callable[[Cells], int]) -> str:
     def score(delimiter: str) -> tuple[int, int]:
         cells = split_record(header, delimiter)
         return count_known(cells), len(cells)
