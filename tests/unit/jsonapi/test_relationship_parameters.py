@@ -203,6 +203,14 @@ def test_invalid_paths(include: str, code: str) -> None:
     assert [(e.code, e.parameter) for e in refusal.value.errors] == [(code, "include")]
 
 
+def test_an_unknown_relationship_is_explained() -> None:
+    with pytest.raises(RequestError) as refusal:
+        single("include=members.group", GROUPS, CATALOG)
+    assert [each.detail for each in refusal.value.errors] == [
+        "Unknown relationship 'group' of users. Did you mean 'groups'? Known: groups."
+    ]
+
+
 @pytest.mark.parametrize(
     ("query", "fits"),
     [

@@ -1,5 +1,6 @@
 import json
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from errno import EMFILE, EPERM
 from pathlib import Path
@@ -140,6 +141,15 @@ def test_concurrent_rotations_lose_no_key_and_keep_the_permissions(path: str) ->
     kids = {each.kid for each in SigningKeys(path).current()}
     assert kids == {ES256.kid, *(each.kid for each in added)}
     assert Path(path).stat().st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_is_written_to_the_same_folder(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of another file system cannot replace it."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    replace_private_file(path, lambda _: write_signing_keys([EDDSA]))
+    assert [each.kid for each in SigningKeys(path).current()] == [EDDSA.kid]
 
 
 def test_a_file_whose_owner_would_change_is_not_replaced(

@@ -238,6 +238,19 @@ def test_bodies_share_the_memory_until_they_are_released() -> None:
     assert receive(large(2 * STEP), memory) == b"x" * 2 * STEP
 
 
+def test_the_later_of_two_bodies_of_one_size_is_rejected() -> None:
+    memory = BodyMemory(3 * STEP)
+    stream = PausedStream(2 * STEP)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(receive, large(8 * STEP, stream), memory)
+        assert stream.paused.wait(20)
+        with pytest.raises(BodyMemoryExceeded):
+            receive(large(2 * STEP), memory)
+        stream.resumed.set()
+        with pytest.raises(BodyIncomplete):
+            first.result(20)
+
+
 def test_a_small_body_needs_no_shared_memory() -> None:
     memory = BodyMemory(2 * SMALL)
     receive(large(2 * SMALL), memory)
