@@ -44,7 +44,8 @@ BigIntId = BigInteger().with_variant(Integer(), "sqlite")
 def text(length: int | None = None) -> String:
     """The type of text that is compared and sorted by Unicode code point.
 
-    `length` is the maximum number of characters. Without it, the length is not limited.
+    `length` is the maximum number of characters. Without it, only MariaDB limits the length, to
+    65,535 bytes.
     """
     text_type = Text if length is None else String
     return (

@@ -552,6 +552,7 @@ def id_parameter(resource: Resource) -> dict[str, Any]:
 def _other_paths() -> dict[str, Any]:
     status = object_of(["status"], status={"type": "string"})
     home = object_of(["name", "links"], name={"type": "string"}, links={"type": "object"})
+    openapi = object_of(["openapi"], openapi={"type": "string"})
     home_example = {"name": "Roster", "links": {"api": PREFIX, "docs": "/docs"}}
     return {
         "/": _plain("front", "Links to the parts of the service", home, home_example),
@@ -560,9 +561,7 @@ def _other_paths() -> dict[str, Any]:
             "readyz", "Readiness", status, {"status": "ready"}, **error_responses(503)
         ),
         "/metrics": _page("metrics", "Counts and durations for Prometheus", _METRICS, 404),
-        "/openapi.json": _plain(
-            "openapi", "This document", object_of(["openapi"]), {"openapi": "3.1.0"}
-        ),
+        "/openapi.json": _plain("openapi", "This document", openapi, {"openapi": "3.1.0"}),
         "/docs": _page("docs", "This documentation as a page", _PAGE),
     }
 

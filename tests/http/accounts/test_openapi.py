@@ -13,6 +13,7 @@ from api.test_openapi import inner, operations
 from api_client import ApiClient
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
+from openapi_fields import mistakes
 
 from entrypoints.cli.main import main
 
@@ -36,6 +37,7 @@ def validate(described: Any, schema: Any, document: Any) -> None:
 
 
 def test_the_description_is_complete(service: Service, described: Any) -> None:
+    assert mistakes(described) == []
     ids = [operation["operationId"] for _, _, operation in operations(described)]
     assert len(ids) == len(set(ids))
     for path, _, operation in operations(described):

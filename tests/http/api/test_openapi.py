@@ -13,6 +13,7 @@ from api.constants import JSONAPI, OPERATIONS, USERS
 from api_client import ApiClient
 from flask import Flask
 from jsonschema import Draft202012Validator
+from openapi_fields import mistakes
 
 from adapters.api.errors import error_codes
 from adapters.memory.store import MemoryStore
@@ -63,6 +64,7 @@ def test_the_description_is_openapi_3_1(described: Any) -> None:
     assert re.fullmatch(r"3\.1\.\d+", described["openapi"])
     assert {"title", "version"} <= described["info"].keys()
     assert described["servers"] == [{"url": "/"}]
+    assert mistakes(described) == []
     ids = [operation["operationId"] for _, _, operation in operations(described)]
     assert len(ids) == len(set(ids))
 
