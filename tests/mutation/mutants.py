@@ -170,6 +170,8 @@ class _Changes:
                 yield from _negated(test)
             case ast.Constant(value=value):
                 yield from ((node, text) for text in _other_constants(value))
+            case ast.Call(func=ast.Name("TypeVar" | "NewType")):
+                pass
             case ast.Call(func=function, keywords=keywords):
                 yield from _of_function(function)
                 yield from _without_keywords(node, keywords)

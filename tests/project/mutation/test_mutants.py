@@ -61,6 +61,7 @@ def test_changes_code_in_each_way(code: str, mutants: set[str]) -> None:
         "def a(b: Literal['x']) -> Literal['y']: pass",
         "a = 'A sentence.'",
         "a = cast('B', c)",
+        "T = TypeVar('T', bound=int)",
         "@dataclass(frozen=True)\nclass A: pass",
         "class A(Protocol):\n    def b(self) -> C: return d",
         "if TYPE_CHECKING: a = 1",

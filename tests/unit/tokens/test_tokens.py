@@ -88,6 +88,13 @@ def test_a_signed_token_identifies_its_subject() -> None:
     assert tokens.verify(token) == expected  # from the cache
 
 
+def test_a_signed_token_states_when_it_was_issued() -> None:
+    before = int(time())
+    claims = jwt.decode(sign(SECRET, ["x"], seconds=60), options={"verify_signature": False})
+    assert before <= claims["iat"] <= time()
+    assert claims["exp"] == claims["iat"] + 60
+
+
 def test_a_signed_token_has_the_issuer_and_the_audience() -> None:
     token = sign(SECRET, ["x"], seconds=60, issuer="https://i.example", audience="roster")
     tokens = by_secret(issuers=["https://i.example"], audiences=["roster"])

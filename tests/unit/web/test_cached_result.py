@@ -54,9 +54,9 @@ def test_returns_the_same_result_for_a_second(advance: Advance) -> None:
     results = iter(range(10))
     get = CachedResult(lambda: next(results))
     assert [get(), get()] == [0, 0]
-    advance(0.9)
+    advance(0.75)
     assert get() == 0
-    advance(0.2)
+    advance(0.25)
     assert [get(), get()] == [1, 1]
 
 
