@@ -99,8 +99,6 @@ class Kind(fields.Field[Any]):
     """True if a value and its JSON form are the same object."""
     cursor_is_value: ClassVar[bool] = False
     """True if a value and its form in cursors are the same object."""
-    text_is_value: ClassVar[bool] = False
-    """True if a value and its text are the same object."""
     cell_is_value: ClassVar[bool] = False
     """True if a value and its cell in a file are the same object."""
 
@@ -141,11 +139,6 @@ class Kind(fields.Field[Any]):
         self.rule = rule
         self.list_pattern = list_pattern
         self._is_scalar = _has_scalars_only(self.schema)
-
-    @property
-    def orderable(self) -> bool:
-        """True if filters can use lt, le, gt and ge."""
-        return Op.LT in self.operators
 
     def allows(self, op: Op) -> bool:
         """Returns True if filters can use the operator."""
@@ -215,9 +208,6 @@ class Kind(fields.Field[Any]):
     def to_display(self, value: Any) -> str:
         """Returns the text for people."""
         return self.to_text(value)
-
-    def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        return None if value is None else self.to_json(value)
 
     def serialize_column(self, values: Sequence[Any]) -> Sequence[Any]:
         """Returns the JSON forms of many values."""
@@ -293,7 +283,7 @@ def _message(problem: Problem) -> dict[str, str]:
 
 
 class Text(Kind):
-    """A string on one line.
+    """A string.
 
     - `folded`: equality compares folded forms.
     - `key`: equality compares keys.
@@ -304,7 +294,7 @@ class Text(Kind):
 
     wrong_type = NOT_TEXT.detail
     schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
-    json_is_value = cursor_is_value = text_is_value = cell_is_value = True
+    json_is_value = cursor_is_value = cell_is_value = True
 
     def __init__(
         self,

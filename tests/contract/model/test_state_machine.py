@@ -23,7 +23,6 @@ pytestmark = pytest.mark.slow
 
 USERS = "/api/v1/users"
 OPERATIONS = "/api/v1/operations"
-OPERATION_NAMES = ["add", "add", "update", "remove", "update created", "remove created"]
 ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 IDEMPOTENCY_TTL = timedelta(hours=24)
 DEFAULTS = {"is_active": False, "role": "user"}

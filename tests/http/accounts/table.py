@@ -68,4 +68,3 @@ OF_ANYONE = [each for each in ROUTES if each.access == ANYONE]
 OF_USERS = [each for each in ROUTES if each.access in (SELF, ME)]
 WITH_SCOPES = [each for each in ROUTES if each.access in (READ, WRITE)]
 WITH_BODY = [each for each in ROUTES if each.sent]
-EXPECTED = {"GET": 200, "DELETE": 204, "PATCH": 200}

@@ -12,7 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("domain", "application", "adapters", "entrypoints", "migrations")
-LINT = Path(sys.executable).with_name("lint-imports")
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
     "contracts"
 ]
