@@ -23,7 +23,6 @@ from application.access import (
     required_scopes,
 )
 
-READING: Final = frozenset(("GET", "HEAD"))
 _ACTIONS: Final[Mapping[str, Action]] = {
     "GET": Action.READ,
     "HEAD": Action.READ,
@@ -56,7 +55,7 @@ def scope_alternatives(
     resource_type, *below = path.removeprefix(PREFIX).strip("/").split("/")
     relationships = catalog.relationships.get(resource_type, {})
     if len(below) > 1 and below[-1] in relationships:
-        if method not in READING:
+        if method not in http.READING:
             return (relationship_scopes(relationships[below[-1]], Action.CHANGE),)
         is_related = below[-2] != LINKAGE
         return (relationship_scopes(relationships[below[-1]], Action.READ, resources=is_related),)
@@ -100,5 +99,5 @@ def _authorize(
         if len(alternatives) > 1:
             raise InsufficientScope(*chain.from_iterable(alternatives), any_of=True)
         principal.require_scopes(alternatives[0])
-    if method not in READING:
+    if method not in http.READING:
         principal.require_subject()

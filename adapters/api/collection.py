@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 from adapters.api import http
 from adapters.api.authorization import ERASE_HISTORY
 from adapters.api.idempotency import RespondOnce
-from adapters.api.relationships import Inclusion, resource_rule, subjects
+from adapters.api.relationships import Inclusion, by_position, resource_rule, subjects
 from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
@@ -182,9 +182,4 @@ def collection(
         ("DELETE", item, f"delete_{name}", delete_resource),
         ("GET", f"/{name}/<key:subject_id>/history", f"{name}_history", show_history),
     ):
-        api.add_url_rule(rule, endpoint, _by_position(view), methods=[method])
-
-
-def _by_position(view: Callable[[int], Response]) -> Callable[..., Response]:
-    """Returns the view with a positional argument for the only variable of its URL rule."""
-    return lambda **variables: view(*variables.values())
+        api.add_url_rule(rule, endpoint, by_position(view), methods=[method])

@@ -49,7 +49,9 @@ the ETag, and If-Match would never match it (RFC 9110 section 8.8.1)."""
 PRIVATE: Final = f"private, no-cache, {UNTRANSFORMED}"
 """The Cache-Control of a read: only the client may cache the response, and must revalidate it."""
 READING: Final = frozenset(("GET", "HEAD"))
+"""The methods that change nothing."""
 WITH_DOCUMENT: Final = frozenset(("POST", "PATCH"))
+"""The methods that require a document, except at a relationship URL."""
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 

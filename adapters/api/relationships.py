@@ -31,7 +31,7 @@ from application.ports import LinkChange, Subject, UnitOfWork, UnitRunner
 from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
 from application.relationship_queries import RelationshipQueries, related_to
 from application.relationships import Relationship, Relationships, ToMany, ToOne, fingerprint
-from application.search import Page, Search, Slice
+from application.search import Page, Search
 
 WITH_LINKAGE: Final = frozenset(("POST", "PATCH", "DELETE"))
 """The methods that require a document at a relationship URL."""
@@ -130,7 +130,7 @@ class RelationshipRoutes:
                 self.api.add_url_rule(
                     relationship_rule(relationship, linkage=is_linkage),
                     f"{verb}_{entity_type.name}_{kind}_{name}",
-                    _by_position(view),
+                    by_position(view),
                     methods=[method],
                 )
 
@@ -154,8 +154,8 @@ def resource_rule(entity_type: AnyType) -> str:
     return f"/{entity_type.name}/<key:{noun}_id>"
 
 
-def _by_position(view: View) -> Callable[..., Response]:
-    """Returns the view, called with the only variable of its URL rule under any name."""
+def by_position(view: View) -> Callable[..., Response]:
+    """Returns the view with a positional argument for the only variable of its URL rule."""
     return lambda **variables: view(*variables.values())
 
 
@@ -220,7 +220,7 @@ class _ToManyViews(_RelationshipViews):
         related = self._inclusion.of(
             self._relationship.target, page.items, collection_query.selection
         )
-        profile = _by_profile(collection_query)
+        profile = http.uses_cursor_profile(collection_query)
         _, url = self._urls(source_id)
         body = self._writer.collection(
             page, collection_query, query=query, profile=profile, related=related, url=url
@@ -240,7 +240,7 @@ class _ToManyViews(_RelationshipViews):
         related = self._inclusion.of(
             self._relationship.target, page.items, collection_query.selection
         )
-        profile = _by_profile(collection_query)
+        profile = http.uses_cursor_profile(collection_query)
         url, related_url = self._urls(source_id)
         body = self._writer.identifiers(
             page, collection_query, url, related_url, query=query, profile=profile, related=related
@@ -382,10 +382,6 @@ class _ToOneViews(_RelationshipViews):
     def _included(self, entity: Any | None, selection: FieldSelection) -> RelatedData | None:
         entities = [] if entity is None else [entity]
         return self._inclusion.of(self._relationship.target, entities, selection)
-
-
-def _by_profile(collection_query: CollectionQuery) -> bool:
-    return http.wants_cursor_profile() and isinstance(collection_query.search.place, Slice)
 
 
 def _is_whole(page: Page[Any], collection_query: CollectionQuery) -> bool:
