@@ -11,7 +11,7 @@ from adapters.accounts.links import link_routes
 from adapters.accounts.me import me_routes
 from adapters.accounts.sessions import session_routes
 from adapters.api.http import request_checks
-from adapters.api.relationships import Inclusion
+from adapters.api.inclusion import Inclusion
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.resource import Resource
 from adapters.resources.urls import PREFIX, Urls

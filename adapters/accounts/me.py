@@ -8,7 +8,7 @@ from flask import Response
 from adapters.accounts.access import ME, AccountRoutes, client, session
 from adapters.accounts.documents import accepted, no_parameters, read_attributes
 from adapters.api import http
-from adapters.api.relationships import Inclusion
+from adapters.api.inclusion import Inclusion
 from adapters.api.request import current_request
 from adapters.jsonapi import parameters
 from adapters.jsonapi.parameters import FieldSelection

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from flask import Blueprint, Response
-from flask.blueprints import BlueprintSetupState
-from werkzeug.routing import BaseConverter
 
 from adapters.api.authorization import authorize
 from adapters.api.collection import ApiResource, collection
@@ -14,26 +12,21 @@ from adapters.api.error_handler import error_handler
 from adapters.api.errors import error_codes, errors
 from adapters.api.http import BodyPolicy, request_checks
 from adapters.api.idempotency import idempotent
+from adapters.api.inclusion import Inclusion
 from adapters.api.openapi.document import DescribePart, OpenApi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
 from adapters.api.pages.home import home
 from adapters.api.pages.swagger import docs
 from adapters.api.positions import allow_replicas
-from adapters.api.relationships import (
-    WITH_LINKAGE,
-    ApiRelationships,
-    Inclusion,
-    RelationshipRoutes,
-    relationship_rule,
-)
+from adapters.api.relationships import WITH_LINKAGE, ApiRelationships, RelationshipRoutes
 from adapters.api.request import require_request_class
 from adapters.api.root import root
+from adapters.api.url_rules import register_id_converter, relationship_rule
 from adapters.jsonapi.atomic import EXTENSION, Collection
 from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.compound import CompoundWriter
 from adapters.jsonapi.cursors import Cursors
-from adapters.jsonapi.kinds import KEY
 from adapters.jsonapi.resource import Resource
 from adapters.resources.urls import PREFIX, Urls
 from adapters.web.bearer import Authenticate
@@ -106,7 +99,7 @@ def api(
     render_error = error_handler(base)
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     blueprint.record_once(require_request_class)
-    blueprint.record_once(_register_id_converter)
+    blueprint.record_once(register_id_converter)
     if check := authorize(authenticate, limit, tuple(each.type for each in declarations), catalog):
         blueprint.before_request(check)
     if check_origin:
@@ -159,16 +152,3 @@ def api(
         render_error,
         inclusion,
     )
-
-
-class _IdConverter(BaseConverter):
-    """Matches an id in a URL. With any other text, the URL does not exist for any method."""
-
-    regex = KEY
-
-    def to_python(self, value: str) -> int:
-        return int(value)
-
-
-def _register_id_converter(state: BlueprintSetupState) -> None:
-    state.app.url_map.converters["key"] = _IdConverter

@@ -10,8 +10,9 @@ from flask import Blueprint, Response
 from adapters.api import http
 from adapters.api.authorization import ERASE_HISTORY
 from adapters.api.idempotency import RespondOnce
-from adapters.api.relationships import Inclusion, by_position, resource_rule, subjects
+from adapters.api.inclusion import Inclusion, subjects
 from adapters.api.request import current_request
+from adapters.api.url_rules import by_position, resource_rule
 from adapters.jsonapi import parameters
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.parameters import FieldSelection

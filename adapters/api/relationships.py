@@ -11,23 +11,21 @@ from flask import Blueprint, Response
 
 from adapters.api import http
 from adapters.api.idempotency import RespondOnce
+from adapters.api.inclusion import Inclusion
 from adapters.api.request import current_request
+from adapters.api.url_rules import View, by_position, relationship_rule
 from adapters.jsonapi import parameters
-from adapters.jsonapi.catalog import Catalog
-from adapters.jsonapi.compound import CompoundWriter
 from adapters.jsonapi.documents import DocumentWriter, RelatedData, relationship_object
 from adapters.jsonapi.errors import RequestError
 from adapters.jsonapi.etags import RelatedList
 from adapters.jsonapi.linkage import Linkage, partial_errors, type_errors
-from adapters.jsonapi.operation_objects import LINKAGE
 from adapters.jsonapi.pagination import page_links
 from adapters.jsonapi.parameters import CollectionQuery, FieldSelection
 from adapters.web.identity import request_context
 from application.access import Principal
 from application.commands import Commands
 from application.entities import AnyType
-from application.inclusion import Included, OpenUnit, include
-from application.ports import LinkChange, Subject, UnitOfWork, UnitRunner
+from application.ports import LinkChange, Subject, UnitRunner
 from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
 from application.relationship_queries import RelationshipQueries, related_to
 from application.relationships import Relationship, Relationships, ToMany, ToOne, fingerprint
@@ -48,59 +46,6 @@ class ApiRelationships:
     relationships: Relationships
     queries: RelationshipQueries
     commands: Callable[[ToMany, UnitRunner], RelationshipCommands]
-
-
-@dataclass(frozen=True, slots=True)
-class Inclusion:
-    """Loads and writes the related resources that a document includes."""
-
-    queries: RelationshipQueries
-    compound: CompoundWriter
-
-    @property
-    def catalog(self) -> Catalog:
-        """The resources and their relationships."""
-        return self.compound.catalog
-
-    def authorize(self, selection: FieldSelection) -> None:
-        """Raises InsufficientScope if the principal may not read what the steps lead to."""
-        if selection.steps:
-            self.queries.authorize_steps(selection.steps, current_request().principal)
-
-    def load(
-        self,
-        entity_type: AnyType,
-        entities: Iterable[Any],
-        selection: FieldSelection,
-        work: UnitOfWork | None = None,
-    ) -> Included:
-        """Returns the entities that the steps lead to. With `work`, reads them in the open unit."""
-        if work:
-            return include(OpenUnit(work), entity_type, entities, selection.steps)
-        return self.queries.include(
-            entity_type, entities, selection.steps, current_request().principal
-        )
-
-    def of(
-        self, entity_type: AnyType, entities: Sequence[Any], selection: FieldSelection
-    ) -> RelatedData | None:
-        """Returns the related data of the document, or None if it includes nothing."""
-        if not (selection.steps or selection.includes_items):
-            return None
-        included = self.load(entity_type, entities, selection) if selection.steps else Included()
-        if selection.includes_items:
-            by_id = included.entities.setdefault(entity_type, {})
-            by_id.update({each.id: each for each in entities})
-        return self.compound.related(included, selection)
-
-
-def subjects(included: Included) -> list[Subject]:
-    """Returns the included resources as the subjects of a stored response."""
-    return [
-        (entity_type.name, each)
-        for entity_type, by_id in included.entities.items()
-        for each in by_id
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +80,8 @@ class RelationshipRoutes:
                 )
 
 
-View = Callable[[int], Response]
 _Views = Iterable[tuple[str, bool, str, View]]
-
-
-def relationship_rule(relationship: Relationship, *, linkage: bool) -> str:
-    """Returns the rule of the URLs of a relationship, or of the related resources."""
-    within = f"{LINKAGE}/" if linkage else ""
-    return f"{resource_rule(relationship.source)}/{within}{relationship.name}"
-
-
-def resource_rule(entity_type: AnyType) -> str:
-    """Returns the rule of the URLs of the resources of a type.
-
-    Metrics and the log show the rule, so its variable is named after the resource.
-    """
-    noun = entity_type.not_found.noun.replace(" ", "_")
-    return f"/{entity_type.name}/<key:{noun}_id>"
-
-
-def by_position(view: View) -> Callable[..., Response]:
-    """Returns the view with a positional argument for the only variable of its URL rule."""
-    return lambda **variables: view(*variables.values())
+"""Each view with its method, whether it is about the linkage, and the verb of its endpoint."""
 
 
 class _RelationshipViews:
