@@ -27,12 +27,12 @@ def operations(
     run: UnitRunner,
     perform: Operations,
     collections: atomic.Collections,
-    addresses: Urls,
+    urls: Urls,
     respond_once: RespondOnce,
     catalog: Catalog = NO_RELATIONSHIPS,
 ) -> None:
     """Registers the route for operations."""
-    resolve_href = href_resolver(addresses, collections.keys())
+    resolve_href = href_resolver(urls, collections.keys())
 
     @api.post(URL)
     def perform_operations() -> Response:
@@ -47,12 +47,12 @@ def operations(
         return respond_once(run, respond, batch.subjects())
 
 
-def href_resolver(addresses: Urls, types: Container[str]) -> ResolveHref:
+def href_resolver(urls: Urls, types: Container[str]) -> ResolveHref:
     """Returns a function that resolves the URLs in operations.
 
     A URL may begin with the public URL, be relative to the URL of the operations, or have no host.
     """
-    public = addresses.root.removesuffix(PREFIX)
+    public = urls.root.removesuffix(PREFIX)
 
     def resolve_href(href: str) -> tuple[str, str | None] | None:
         # Checked before urljoin, which normalizes a host name in time proportional to the square
@@ -61,7 +61,7 @@ def href_resolver(addresses: Urls, types: Container[str]) -> ResolveHref:
             return None
         if " " in href or not href.isprintable():  # urljoin would remove the characters.
             return None
-        for base, url in ((public, _resolve(f"{addresses.root}{URL}", href)), ("", href)):
+        for base, url in ((public, _resolve(f"{urls.root}{URL}", href)), ("", href)):
             path = canonical(unquote(url.removeprefix(base)))
             resource_type, slash, resource_id = path.removeprefix(f"{PREFIX}/").partition("/")
             if url.startswith(f"{base}{PREFIX}/") and resource_type in types:

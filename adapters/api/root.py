@@ -23,13 +23,13 @@ def canonical(path: str) -> str:
     return canonical_path if is_under_prefix else path
 
 
-def root(api: Blueprint, addresses: Urls, resources: Iterable[Resource]) -> None:
+def root(api: Blueprint, urls: Urls, resources: Iterable[Resource]) -> None:
     """Registers the route of the document that lists the collections."""
     body = orjson.dumps(
         {
             "jsonapi": {"version": "1.1"},
-            "links": {"self": addresses.root, "describedby": addresses.openapi},
-            "meta": {"collections": {r.type: addresses.collection(r) for r in resources}},
+            "links": {"self": urls.root, "describedby": urls.openapi},
+            "meta": {"collections": {r.type: urls.collection(r) for r in resources}},
         }
     )
 

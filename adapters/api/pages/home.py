@@ -27,7 +27,7 @@ LINKS: Final[Mapping[str, tuple[str, str]]] = {
 
 def home(base: str) -> Blueprint:
     """Returns the blueprint of the page. `base` precedes the path in every URL."""
-    blueprint = Blueprint("welcome", __name__)
+    blueprint = Blueprint("home", __name__)
     urls = {name: f"{base}{path}" for name, (path, _) in LINKS.items()}
     document = orjson.dumps({"name": "Roster", "links": urls})
     paragraphs = "".join(
