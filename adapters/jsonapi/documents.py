@@ -404,10 +404,18 @@ class DocumentWriter:
         return links
 
     def stream(
-        self, items: Iterable[Any], collection_query: CollectionQuery, *, query: str = ""
+        self,
+        items: Iterable[Any],
+        collection_query: CollectionQuery,
+        *,
+        query: str = "",
+        url: str | None = None,
     ) -> Iterator[bytes]:
-        """Yields the document of all items in parts, so that it is never in memory as a whole."""
-        links = {"self": with_query(self._base, query), "describedby": self._described_by}
+        """Yields the document of all items in parts, so that it is never in memory as a whole.
+
+        `url` is that of the list, if it is not the URL of the collection.
+        """
+        links = {"self": with_query(url or self._base, query), "describedby": self._described_by}
         yield b'{"jsonapi":{"version":"1.1"},"links":' + orjson.dumps(links) + b',"data":['
         for position, item in enumerate(items):
             (text,) = self._list_texts((item,), collection_query)

@@ -206,20 +206,22 @@ def show(
     page: "Callable[[Search], Page[Any]]",
     writer: "DocumentWriter",
     *,
+    url: str | None = None,
     dropped_first: Sequence[str] | None = None,
 ) -> None:
     """Prints the entities that `page` returns, as a table or as a document.
 
-    `dropped_first`: see tables.Layout.
+    `url` is that of the document, if it is not the URL of the collection. `dropped_first`: see
+    tables.Layout.
     """
     columns = chosen.shown_columns(resource, collection_query.selection.fields(resource.type))
     search, query = collection_query.search, chosen.query(resource.type)
     if chosen.as_json and chosen.one_page:
-        output.document(writer.collection(page(search), collection_query, query=query))
+        output.document(writer.collection(page(search), collection_query, query=query, url=url))
         return
     if chosen.as_json:
         entities = _walk(search, page, None if chosen.all_rows else chosen.limit)
-        output.stream(writer.stream(entities, collection_query, query=query))
+        output.stream(writer.stream(entities, collection_query, query=query, url=url))
         return
 
     from entrypoints.cli.tables import Layout

@@ -111,7 +111,7 @@ def _list_command(relationship: "ToMany", command: str) -> click.Command:
     @_source_argument(relationship)
     @lists.options(lambda: catalog().target(relationship))
     def list_related(which: str, **options: Any) -> None:
-        from adapters.resources.related_lists import related_list
+        from adapters.jsonapi.documents import relationship_object
         from application.relationship_queries import related_to
         from application.search import Page, Search
 
@@ -134,10 +134,10 @@ def _list_command(relationship: "ToMany", command: str) -> click.Command:
                     resources=True,
                 )
 
-            writer = related_list(
-                services.urls, source.name, source_id, relationship.name, declaration
-            )
-            lists.show(chosen, declaration, query, page, writer)
+            writer = services.urls.writer(declaration)
+            links = relationship_object(services.writer.url_of(source_id), relationship.name)
+            url = links["links"]["related"]
+            lists.show(chosen, declaration, query, page, writer, url=url)
 
     name, a_source = relationship.name, with_article(source.not_found.noun)
     list_related.help = f"""List the {name} of {a_source}, by id unless --sort is given.
