@@ -2,23 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from application.access import Action, Policy, ScopePolicy
 from application.commands import Commands
-from application.deadlines import restart_deadline
+from application.deadlines import BULK_SECONDS, restart_deadline
 from application.entities import E, EntityType, N
 from application.ports import Context, UnitOfWork, UnitRunner
 from application.relationship_commands import referred_ids, remove_entity, require_all_related
-from application.relationships import Relationships
+from application.relationships import NO_RELATIONSHIPS, Relationships
 from application.search import Order, Search, walk
 from application.units import nested
 from domain.attributes import EntityChanges
-
-MAX_SECONDS: Final = 24 * 3600.0
-"""The number of seconds that one command may take."""
-
-_NO_RELATIONSHIPS: Final = Relationships()
 
 Targets = Search | Sequence[int]
 """The entities that match the conditions of a search, or those with these ids."""
@@ -44,7 +39,7 @@ class BulkCommands(Generic[N, E]):
 
     Each method is one unit of work: it changes all of the entities, or none. Memory does not grow
     with the number of matches. The unit must open within the current deadline, and then has
-    MAX_SECONDS. It reads and locks a thousand matches at a time. It skips a match that is deleted
+    BULK_SECONDS. It reads and locks a thousand matches at a time. It skips a match that is deleted
     or stops matching before it is locked.
 
     Each method raises the errors of the policy, and those of the same method of `Commands`, such as
@@ -56,7 +51,7 @@ class BulkCommands(Generic[N, E]):
         entity_type: EntityType[N, E],
         run: UnitRunner,
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
-        relationships: Relationships = _NO_RELATIONSHIPS,
+        relationships: Relationships = NO_RELATIONSHIPS,
     ) -> None:
         self._type = entity_type
         self._run = run
@@ -135,7 +130,7 @@ class BulkCommands(Generic[N, E]):
 
     def _entities(self, work: UnitOfWork, targets: Targets) -> Iterator[E]:
         """Yields the entities by id, so that units that lock the same entities cannot deadlock."""
-        restart_deadline(MAX_SECONDS)
+        restart_deadline(BULK_SECONDS)
         entities = work.repository(self._type)
         if isinstance(targets, Search):
             yield from walk(entities.page, replace(targets, ordering=(Order("id"),)))
@@ -146,7 +141,7 @@ class BulkCommands(Generic[N, E]):
         if isinstance(targets, Search):
             yield from (entity.id for entity in self._entities(work, targets))
         else:
-            restart_deadline(MAX_SECONDS)
+            restart_deadline(BULK_SECONDS)
             yield from sorted(_ids(targets))
 
 

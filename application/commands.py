@@ -15,12 +15,11 @@ from application.relationship_commands import (
     replace_links,
     require_all_related,
 )
-from application.relationships import Relationships, ToMany, ToOne
+from application.relationships import NO_RELATIONSHIPS, Relationships, ToMany, ToOne
 from domain.attributes import EntityChanges, StaleVersion
 from domain.errors import NotFound
 
 _NO_IDS: Final[RelatedIds] = MappingProxyType({})
-_NO_RELATIONSHIPS: Final = Relationships()
 
 
 class Commands(Generic[N, E]):
@@ -40,7 +39,7 @@ class Commands(Generic[N, E]):
         entity_type: EntityType[N, E],
         run: UnitRunner,
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
-        relationships: Relationships = _NO_RELATIONSHIPS,
+        relationships: Relationships = NO_RELATIONSHIPS,
         replaceable: int | None = None,
     ) -> None:
         self._type = entity_type

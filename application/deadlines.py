@@ -7,6 +7,10 @@ variable, so only the code that waits has to know it.
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from time import monotonic
+from typing import Final
+
+BULK_SECONDS: Final = 24 * 3600.0
+"""The number of seconds that an import or a bulk command has once its unit of work is open."""
 
 _end: ContextVar[float | None] = ContextVar("deadline", default=None)
 

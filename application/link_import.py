@@ -11,19 +11,19 @@ from typing import Any, Final, NamedTuple
 
 from application.access import Action, Policy, ScopePolicy
 from application.audit import EventAction, NewEvent
-from application.deadlines import restart_deadline
+from application.deadlines import BULK_SECONDS, restart_deadline
 from application.entities import AnyType
 from application.ports import Begin, Context, UnitOfWork
 from application.record_import import (
-    BATCH,
     MAX_ERRORS,
-    MAX_SECONDS,
+    DryRun,
     ImportOptions,
     ImportRefused,
     ImportSummary,
     Record,
     RecordError,
     RejectedRecord,
+    batches_of,
 )
 from application.references import References
 from application.relationships import Association, ToMany
@@ -88,10 +88,10 @@ class LinkImport:
         """
         self._authorize(context)
         summary = ImportSummary()
-        with suppress(_DryRun), self._begin(context) as work:
-            restart_deadline(MAX_SECONDS)
+        with suppress(DryRun), self._begin(context) as work:
+            restart_deadline(BULK_SECONDS)
             batches = _PairBatches(self._association, work)
-            for batch in _batches(records):
+            for batch in batches_of(records):
                 created, unchanged, rejected = batches.add(batch)
                 for each in rejected:
                     report(each)
@@ -104,7 +104,7 @@ class LinkImport:
             if summary.bad and not options.skip_errors:
                 raise ImportRefused(summary)
             if options.dry_run:
-                raise _DryRun
+                raise DryRun
             if summary.created:
                 action, name = EventAction.IMPORTED.value, self._association.name
                 work.audit.add(NewEvent(action, name, None, None, asdict(summary)))
@@ -129,13 +129,13 @@ class LinkImport:
         relationship = self._relationship
         changed = count = unknown = 0
         with self._begin(context) as work:
-            restart_deadline(MAX_SECONDS)
+            restart_deadline(BULK_SECONDS)
             work.repository(relationship.source).get(source_id)
             references = References(
                 work.repository(relationship.target), relationship.target, by_id=True
             )
             links = work.links(relationship)
-            for batch in _batches(records):
+            for batch in batches_of(records):
                 count += len(batch)
                 ids, rejected = _resolve(batch, references, relationship)
                 for each in rejected:
@@ -150,16 +150,6 @@ class LinkImport:
 
     def _authorize(self, context: Context) -> None:
         self._policy.authorize_relationship(context.principal, Action.CHANGE, self._relationship)
-
-
-class _DryRun(Exception):
-    """Rolls back the unit of work of a dry run."""
-
-
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    source = iter(records)
-    while batch := list(islice(source, BATCH)):
-        yield batch
 
 
 def _resolve(

@@ -1,16 +1,14 @@
 """Reads of the entities of any type, for an authorized principal."""
 
 from dataclasses import replace
-from typing import Final, Generic
+from typing import Generic
 
 from application.access import Action, Policy, Principal, ScopePolicy
 from application.entities import E, EntityType, N
 from application.ports import Reader
 from application.relationship_queries import authorize_tests
-from application.relationships import Relationships
+from application.relationships import NO_RELATIONSHIPS, Relationships
 from application.search import Groups, Numbered, Page, Search
-
-_NO_RELATIONSHIPS: Final = Relationships()
 
 
 class Queries(Generic[N, E]):
@@ -21,7 +19,7 @@ class Queries(Generic[N, E]):
         entity_type: EntityType[N, E],
         reader: Reader[E],
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
-        relationships: Relationships = _NO_RELATIONSHIPS,
+        relationships: Relationships = NO_RELATIONSHIPS,
     ) -> None:
         self.entity_type = entity_type
         self._relationships = relationships.of(entity_type)

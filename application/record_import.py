@@ -4,7 +4,7 @@ Memory does not grow with the length of the stream.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -14,11 +14,11 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from application.access import Action, Policy, ScopePolicy
 from application.audit import EventAction, NewEvent
-from application.deadlines import restart_deadline
+from application.deadlines import BULK_SECONDS, restart_deadline
 from application.entities import E, EntityType, N, UniqueKey
 from application.ports import Begin, ConcurrentUpdate, Context, Repository, UnitOfWork
 from application.references import References
-from application.relationships import RelatedNotFound, Relationships, ToOne
+from application.relationships import NO_RELATIONSHIPS, RelatedNotFound, Relationships, ToOne
 from domain.attributes import MISSING, EntityChanges, new_entity
 from domain.english import with_article
 from domain.errors import Conflict, Invalid, Problem, Violation
@@ -36,9 +36,6 @@ OTHER_ATTRIBUTES: Final = "(other attributes)"
 
 BATCH: Final = 1000
 """The number of records that are imported at a time."""
-MAX_SECONDS: Final = 24 * 3600.0
-"""The number of seconds that an import may take."""
-_NO_RELATIONSHIPS: Final = Relationships()
 _NO_VALUES: Final[Mapping[int, Any]] = {}
 
 
@@ -196,7 +193,7 @@ class Import(Generic[N, E]):
         entity_type: EntityType[N, E],
         begin: Begin,
         policy: Policy = ScopePolicy(),  # noqa: B008 (it has no state)
-        relationships: Relationships = _NO_RELATIONSHIPS,
+        relationships: Relationships = NO_RELATIONSHIPS,
         extra: ExtraColumn | None = None,
     ) -> None:
         if extra is not None and not entity_type.unique:
@@ -216,7 +213,7 @@ class Import(Generic[N, E]):
     ) -> ImportSummary:
         """Imports the records in their order, and calls `report` with each rejected record.
 
-        The unit must open within the current deadline, and then has MAX_SECONDS. Raises
+        The unit must open within the current deadline, and then has BULK_SECONDS. Raises
         ImportRefused if a record is rejected, unless `skip_errors` is set; nothing is imported
         then. Raises NoUniqueKey for an update of a type without a unique key. Also raises the
         errors of the policy and of Begin.
@@ -227,14 +224,13 @@ class Import(Generic[N, E]):
         if updating and not self._type.unique:
             raise NoUniqueKey(self._type)
         summary = ImportSummary()
-        with suppress(_DryRun), self._begin(context, for_update=updating) as work:
-            restart_deadline(MAX_SECONDS)
+        with suppress(DryRun), self._begin(context, for_update=updating) as work:
+            restart_deadline(BULK_SECONDS)
             batches = _Batches(
                 self._type, work, self._to_one, self._extra, update_only=options.update_only
             )
             import_batch = batches.update if updating else batches.add
-            source = iter(records)
-            while batch := list(islice(source, BATCH)):
+            for batch in batches_of(records):
                 result = import_batch(batch)
                 for rejected in result.rejected_in_order():
                     report(rejected)
@@ -242,15 +238,22 @@ class Import(Generic[N, E]):
             if summary.bad and not options.skip_errors:
                 raise ImportRefused(summary)
             if options.dry_run:
-                raise _DryRun
+                raise DryRun
             work.audit.add(
                 NewEvent(EventAction.IMPORTED.value, self._type.name, None, None, asdict(summary))
             )
         return summary
 
 
-class _DryRun(Exception):
+class DryRun(Exception):
     """Rolls back the unit of work of a dry run."""
+
+
+def batches_of(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yields the records in lists of at most BATCH."""
+    source = iter(records)
+    while batch := list(islice(source, BATCH)):
+        yield batch
 
 
 @dataclass(slots=True)

@@ -103,7 +103,7 @@ class ToMany:
 
 
 Relationship: TypeAlias = ToOne | ToMany
-_NO_RELATIONSHIPS: Final[Mapping[str, Relationship]] = MappingProxyType({})
+_NONE: Final[Mapping[str, Relationship]] = MappingProxyType({})
 
 
 class Relationships:
@@ -124,7 +124,7 @@ class Relationships:
 
     def of(self, entity_type: AnyType) -> Mapping[str, Relationship]:
         """Returns the relationships of a type by name, in the order of their declaration."""
-        return self._by_type.get(entity_type, _NO_RELATIONSHIPS)
+        return self._by_type.get(entity_type, _NONE)
 
     def to_many(self, entity_type: AnyType) -> tuple[ToMany, ...]:
         """Returns the to-many relationships of a type."""
@@ -142,6 +142,9 @@ class Relationships:
             for each in of_type.values()
             if isinstance(each, ToOne) and each.target is entity_type
         )
+
+
+NO_RELATIONSHIPS: Final = Relationships()
 
 
 class RelatedNotFound(NotFound):

@@ -26,11 +26,10 @@ from application.ports import (
     UnitOfWork,
 )
 from application.reactions import NO_REACTIONS, Reactions
-from application.relationships import Association, Relationships, ToMany
+from application.relationships import NO_RELATIONSHIPS, Association, Relationships, ToMany
 from application.units import StoreUnit
 
 _FOREVER = -1
-_NO_RELATIONSHIPS = Relationships()
 
 
 @dataclass(slots=True)
@@ -77,7 +76,7 @@ class MemoryStore:
         self,
         clock: Clock,
         idempotency_bytes: int = STORED_BYTES,
-        relationships: Relationships = _NO_RELATIONSHIPS,
+        relationships: Relationships = NO_RELATIONSHIPS,
         *,
         reactions: Reactions = NO_REACTIONS,
     ) -> None:
