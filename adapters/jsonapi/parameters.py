@@ -6,7 +6,7 @@ states the accepted form.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -251,17 +251,12 @@ class _QueryParser:
         self._remaining = dict(self._pairs)
         self._check_repeated()
 
-    def _add_error(
-        self, parameter: str, detail: str, *, code: str = "invalid_parameter", **fields: object
-    ) -> None:
-        self._errors.add(parameter, detail, code=code, **fields)
-
     def _check_repeated(self) -> None:
         seen: set[str] = set()
         for name, _ in self._pairs:
             if name in seen and not name.endswith("[]"):
                 detail = f"{truncate(name)} occurs more than once. Send it once."
-                self._add_error(name, detail, code="repeated_parameter")
+                self._errors.add(name, detail, code="repeated_parameter")
             seen.add(name)
 
     def finish(self, valid: Sequence[str], operators: _Operators = _NO_FILTERS) -> None:
@@ -277,14 +272,14 @@ class _QueryParser:
             if position < MAX_SUGGESTIONS:
                 detail += did_you_mean(suggest_parameter(name, valid, operators))
                 detail += f" Known: {', '.join(known)}." if known else _NO_PARAMETERS
-            self._add_error(name, detail, code="unknown_parameter")
+            self._errors.add(name, detail, code="unknown_parameter")
         self._errors.raise_all()
 
     def flag(self, name: str) -> bool:
         """Parses a boolean parameter; false if it is absent."""
         value = self._remaining.pop(name, "false")
         if value not in ("true", "false"):
-            self._add_error(name, f"{name} {'must be' if value else _EMPTY} true or false.")
+            self._errors.add(name, f"{name} {'must be' if value else _EMPTY} true or false.")
         return value == "true"
 
     def collection_query(self, cursors: Cursors, within: tuple[Test, ...]) -> CollectionQuery:
@@ -340,14 +335,9 @@ class _QueryParser:
             if value is not None:
                 names = value.split(",") if value else []
                 known = {**resource.attributes, **resource.relationships}
-                self._check_names(parameter, names, known)
+                self._errors.add_unknown(parameter, names, known)
                 selected[resource.type] = frozenset(names)
         return selected
-
-    def _check_names(
-        self, parameter: str, names: list[str], known: Collection[str], **fields: object
-    ) -> None:
-        self._errors.add_unknown(parameter, names, known, **fields)
 
     def _sort(self) -> Iterator[Order]:
         text = self._remaining.pop("sort", "")
@@ -356,11 +346,11 @@ class _QueryParser:
         names = text.split(",")
         if len(names) > MAX_SORT_FIELDS:
             detail = f"sort has {len(names)} attributes; at most {MAX_SORT_FIELDS} are allowed."
-            self._add_error("sort", detail, type_link=_UNSUPPORTED_SORT)
+            self._errors.add("sort", detail, type_link=_UNSUPPORTED_SORT)
         orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
         known = self._resource.sortable
         sorted_by = [order.attribute for order in orders]
-        self._check_names("sort", sorted_by, known, type_link=_UNSUPPORTED_SORT)
+        self._errors.add_unknown("sort", sorted_by, known, type_link=_UNSUPPORTED_SORT)
         yield from (order for order in orders if order.attribute in known)
 
     def _filters(self) -> tuple[Test, ...]:
@@ -384,9 +374,9 @@ class _QueryParser:
             return Slice(size, after, before, total)
         place = Numbered(size, self._positive_integer("page[number]") or 1)
         if has_cursor:
-            self._add_error("page[number]", "page[number] cannot be combined with cursors.")
+            self._errors.add("page[number]", "page[number] cannot be combined with cursors.")
         if place.offset > MAX_OFFSET:
-            self._add_error(
+            self._errors.add(
                 "page[number]",
                 f"Numbered pages end at offset {MAX_OFFSET}. Follow links.next, or send "
                 "page[after] with a cursor from meta.page.cursor.",
@@ -397,12 +387,12 @@ class _QueryParser:
     def _positive_integer(self, parameter: str) -> int | None:
         text = self._remaining.pop(parameter)
         if not text:
-            self._add_error(parameter, f"{parameter} is empty. Send a positive whole number.")
+            self._errors.add(parameter, f"{parameter} is empty. Send a positive whole number.")
             return None
         # 18 digits suffice, because every limit is smaller.
         if re.fullmatch(r"[0-9]+", text) and (number := int(text.lstrip("0")[:18] or "0")) > 0:
             return number
-        self._add_error(parameter, f"{parameter} must be a positive whole number.")
+        self._errors.add(parameter, f"{parameter} must be a positive whole number.")
         return None
 
     def _size(self, default: int) -> int:
@@ -410,7 +400,7 @@ class _QueryParser:
             return default
         size = self._positive_integer("page[size]") or default
         if size > MAX_PAGE_SIZE:
-            self._add_error(
+            self._errors.add(
                 "page[size]",
                 f"A page has at most {MAX_PAGE_SIZE} items.",
                 code="max_size_exceeded",
@@ -425,7 +415,7 @@ class _QueryParser:
         if text not in (None, "true"):
             problem = "must be" if text else _EMPTY
             detail = f"page[total] {problem} true. For no total, leave it out."
-            self._add_error("page[total]", detail)
+            self._errors.add("page[total]", detail)
         return text is not None
 
     def _cursor(self, parameter: str, cursors: ListCursors) -> Key | None:
@@ -434,12 +424,12 @@ class _QueryParser:
         text = self._remaining.pop(parameter)
         if not text:
             detail = f"{parameter} is empty. Send a cursor, or leave it out."
-            self._add_error(parameter, detail, code="invalid_cursor")
+            self._errors.add(parameter, detail, code="invalid_cursor")
             return None
         key = cursors.read(text)
         # If the sort or a filter is invalid, no cursor could be valid.
         if key is None and not any(_is_about_list(error) for error in self._errors):
-            self._add_error(
+            self._errors.add(
                 parameter,
                 "The cursor is damaged, or is for another sort or filter.",
                 code="invalid_cursor",
