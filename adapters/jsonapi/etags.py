@@ -1,7 +1,7 @@
 """Entity tags and conditional requests (RFC 9110 sections 8.8.3 and 13)."""
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from typing import Final
@@ -16,7 +16,7 @@ _SUFFIX: Final = r"[-;:.+_]{1,2}[A-Za-z][A-Za-z0-9]{0,9}"
 _PROXY_SUFFIX: Final = re.compile(_SUFFIX)
 _WEAK_TAG_OF_VERSION: Final = re.compile(rf"{_TAG_OF_VERSION.pattern}(?:{_SUFFIX})?")
 _TAG_OF_LIST: Final = re.compile(r"r([0-9a-f]{16})-[0-9a-f]+")
-_LIST_WEAKLY: Final = re.compile(rf"{_TAG_OF_LIST.pattern}(?:{_SUFFIX})?")
+_WEAK_TAG_OF_LIST: Final = re.compile(rf"{_TAG_OF_LIST.pattern}(?:{_SUFFIX})?")
 _TAG_WITH_SUFFIX: Final = re.compile(
     rf"(?:(?:[1-9][0-9]{{0,17}}|r[0-9a-f]{{16}})-)?[0-9a-f]{{{_DIGITS}}}{_SUFFIX}"
 )
@@ -104,15 +104,17 @@ class RelatedList:
         return blake2b(f"{self.url} {fingerprint}".encode(), digest_size=8).hexdigest()
 
     def expected(self, if_match: str | None, if_none_match: str | None) -> Container[str] | None:
-        """Returns the fingerprints at which the list may be changed, or None for any.
+        """Returns the fingerprints of the lists that may be changed, or None for any.
 
         See section 13.2.2. An ETag that does not show the whole list matches none.
         """
         if if_none_match is not None and _is_star(if_none_match):
             return frozenset()
-        only = None if if_match is None or _is_star(if_match) else _lists(if_match, weak=False)
-        but = frozenset() if if_none_match is None else _lists(if_none_match, weak=True)
-        return None if only is None and not but else _AllowedLists(self, only, but)
+        included = None if if_match is None or _is_star(if_match) else _lists(if_match, weak=False)
+        excluded = frozenset() if if_none_match is None else _lists(if_none_match, weak=True)
+        if included is None and not excluded:
+            return None
+        return _AllowedLists(self, included, excluded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +139,13 @@ def names_list(if_match: str) -> bool:
 
 
 def _lists(condition: str, *, weak: bool) -> frozenset[str]:
-    pattern = _LIST_WEAKLY if weak else _TAG_OF_LIST
-    tags = (opaque for mark, opaque in _TAG.findall(condition) if weak or not mark)
-    matches = (pattern.fullmatch(opaque) for opaque in tags)
-    return frozenset(tag[1] for tag in matches if tag)
+    """Returns the digests of the lists whose tags the condition has."""
+    pattern = _WEAK_TAG_OF_LIST if weak else _TAG_OF_LIST
+    return frozenset(_first_groups(pattern, condition, weak=weak))
 
 
 def unmatchable(if_match: str, source: str = "If-Match") -> str | None:
-    """Why an If-Match condition can match no document at all; None if it could match one.
+    """Returns why an If-Match condition can never match; None if it could match a document.
 
     `source` is the header or the member that contains the condition.
     """
@@ -166,10 +167,16 @@ def names_version(if_match: str) -> bool:
 
 
 def _versions(condition: str, *, weak: bool) -> frozenset[int]:
+    """Returns the versions whose tags the condition has."""
     pattern = _WEAK_TAG_OF_VERSION if weak else _TAG_OF_VERSION
-    tags = (opaque for mark, opaque in _TAG.findall(condition) if weak or not mark)
-    matches = (pattern.fullmatch(opaque) for opaque in tags)
-    return frozenset(int(match[1]) for match in matches if match)
+    return frozenset(map(int, _first_groups(pattern, condition, weak=weak)))
+
+
+def _first_groups(pattern: re.Pattern[str], condition: str, *, weak: bool) -> Iterator[str]:
+    """Yields the first group of each tag that matches. Without `weak`, skips weak tags."""
+    for mark, opaque in _TAG.findall(condition):
+        if (weak or not mark) and (match := pattern.fullmatch(opaque)):
+            yield match[1]
 
 
 def _is_star(condition: str) -> bool:
