@@ -22,9 +22,9 @@ MAX_QUOTED_LENGTH: Final = 64
 """The number of characters that an error quotes of a name that a client chose."""
 
 
-def shortened(name: str) -> str:
-    """Returns the name, or its beginning if it is too long to be quoted."""
-    return name if len(name) <= MAX_QUOTED_LENGTH else f"{name[:MAX_QUOTED_LENGTH]}…"
+def shortened(text: str, max_length: int = MAX_QUOTED_LENGTH) -> str:
+    """Returns the text, or its beginning if it is too long to be quoted."""
+    return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
 class RosterError(Exception):

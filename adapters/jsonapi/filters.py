@@ -11,9 +11,10 @@ from typing import Final
 
 from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.kinds import EQUALITY, TEXT_SEARCH
-from adapters.jsonapi.query_errors import QueryErrors, did_you_mean, quote
+from adapters.jsonapi.query_errors import QueryErrors
 from adapters.jsonapi.resource import Attribute, Resource
 from adapters.jsonapi.suggestions import SEARCH, suggest_operator
+from adapters.jsonapi.unknown_names import did_you_mean, quote
 from application.relationships import Relationship, ToMany
 from application.search import AnyOf, Condition, IsNull, Not, Op, Related, Test, WordSearch
 from domain.english import counted

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from adapters.jsonapi.catalog import Catalog
-from adapters.jsonapi.query_errors import QueryErrors, did_you_mean, quote
+from adapters.jsonapi.query_errors import QueryErrors
 from adapters.jsonapi.resource import Resource
-from adapters.jsonapi.suggestions import suggest_attribute
+from adapters.jsonapi.unknown_names import quote, unknown_relationship
 from application.inclusion import MAX_LINKED, Step
 from application.relationships import Relationship, ToMany
 
@@ -67,7 +67,7 @@ def _parse(
         for name in path.split("."):
             relationship = relationships.get(name)
             if relationship is None:
-                detail = _unknown(name, of_type, relationships)
+                detail = unknown_relationship(name, of_type, relationships)
                 errors.add(PARAMETER, detail, code="unknown_relationship")
                 is_valid = False
                 break
@@ -75,14 +75,6 @@ def _parse(
             target = catalog.target(relationship)
             of_type, relationships = target.type, catalog.relationships_of(target)
     return _steps(root) if is_valid else ()
-
-
-def _unknown(name: str, type_name: str, known: Mapping[str, Relationship]) -> str:
-    detail = f"Unknown relationship {quote(name)} of {type_name}."
-    if not known:
-        return f"{detail} {type_name} has no relationships."
-    similar = suggest_attribute(name, known)
-    return f"{detail}{did_you_mean(similar)} Known: {', '.join(known)}."
 
 
 def _steps(tree: _Tree) -> tuple[Step, ...]:

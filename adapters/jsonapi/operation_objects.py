@@ -11,7 +11,7 @@ from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.linkage import Linkage
 from adapters.jsonapi.resource import RelationshipField
 from adapters.jsonapi.resource_objects import ResourceObject, StructureValidator
-from adapters.jsonapi.suggestions import suggest_attribute
+from adapters.jsonapi.unknown_names import unknown_relationship
 
 MAX_OPERATIONS: Final = 100
 MAX_VERSION_LENGTH: Final = 4096
@@ -198,9 +198,7 @@ class OperationsParser:
         if resource is None:
             return MissingTarget(target.pointer, "No collection has this type.")
         if (relationship := resource.relationships.get(name)) is None:
-            similar = suggest_attribute(name, resource.relationships)
-            question = f" Did you mean '{similar}'?" if similar else ""
-            detail = f"{target.type} have no such relationship.{question}"
+            detail = unknown_relationship(name, target.type, resource.relationships)
             return MissingTarget(at, detail)
         return replace(target, relationship=relationship)
 

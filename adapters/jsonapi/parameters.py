@@ -27,18 +27,14 @@ from adapters.jsonapi.filters import (
 )
 from adapters.jsonapi.include_paths import PARAMETER as INCLUDE
 from adapters.jsonapi.include_paths import check_count, parse_include, parse_linked_include
-from adapters.jsonapi.query_errors import (
-    QueryErrors,
-    did_you_mean,
-    query_error,
-    quote,
-    truncate,
-)
+from adapters.jsonapi.query_errors import QueryErrors, query_error
 from adapters.jsonapi.resource import Resource
 from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_parameter
+from adapters.jsonapi.unknown_names import MAX_QUOTED, did_you_mean, quote
 from application.inclusion import Step
 from application.relationships import Relationship
 from application.search import Key, Numbered, Order, Search, Slice, Test, total_order
+from domain.errors import shortened
 from domain.text import storable
 
 DEFAULT_PAGE_SIZE: Final = 25
@@ -223,7 +219,7 @@ def _unstorable(pairs: Iterable[tuple[str, str]]) -> RequestError:
             detail = f"The name of a query parameter {problem.detail}."
             return _request_error("malformed_query", detail)
         if problem := storable(value):
-            detail = f"{truncate(name)} {problem.detail}."
+            detail = f"{shortened(name, MAX_QUOTED)} {problem.detail}."
             return _request_error("invalid_parameter", detail, parameter=name)
     raise AssertionError("every name and value can be stored")
 
@@ -255,7 +251,7 @@ class _QueryParser:
         seen: set[str] = set()
         for name, _ in self._pairs:
             if name in seen and not name.endswith("[]"):
-                detail = f"{truncate(name)} occurs more than once. Send it once."
+                detail = f"{shortened(name, MAX_QUOTED)} occurs more than once. Send it once."
                 self._errors.add(name, detail, code="repeated_parameter")
             seen.add(name)
 

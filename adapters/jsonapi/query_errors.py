@@ -1,25 +1,16 @@
-"""The errors of one query, and the texts that they share."""
+"""The errors of one query."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from adapters.jsonapi.errors import ErrorObject, RequestError
 from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
+from adapters.jsonapi.unknown_names import did_you_mean, quote
+from domain.errors import shortened
 
-_MAX_QUOTED_LENGTH: Final = 100
 _MAX_QUOTED: Final = 10
 _MAX_PARAMETER_LENGTH: Final = 250
 """Clients look for `source.parameter` by its exact name; none that exists is longer."""
-
-
-def truncate(text: str, max_length: int = _MAX_QUOTED_LENGTH) -> str:
-    """Returns the start of a client's text, short enough for an error."""
-    return text if len(text) <= max_length else f"{text[:max_length]}…"
-
-
-def quote(text: str) -> str:
-    """Returns a client's text, truncated and in quotation marks."""
-    return f"'{truncate(text)}'"
 
 
 def _quote_all(names: list[str]) -> str:
@@ -29,17 +20,11 @@ def _quote_all(names: list[str]) -> str:
     return f"{listed} and {more} more" if more > 0 else listed
 
 
-def did_you_mean(*names: str | None) -> str:
-    """Returns a question that names the suggestions, or an empty text without suggestions."""
-    suggestions = [quote(name) for name in names if name]
-    return f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
-
-
 def query_error(
     code: str, detail: str, *, parameter: str | None = None, **more: Any
 ) -> ErrorObject:
     """Returns an error object (400) about a query parameter, or about the query as a whole."""
-    named = parameter and truncate(parameter, _MAX_PARAMETER_LENGTH)
+    named = parameter and shortened(parameter, _MAX_PARAMETER_LENGTH)
     return ErrorObject(status=400, code=code, detail=detail, parameter=named, **more)
 
 

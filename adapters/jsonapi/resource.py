@@ -16,6 +16,7 @@ from marshmallow_jsonapi.fields import Relationship
 
 from adapters.jsonapi.kinds import EQUALITY, Id, Kind
 from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
+from adapters.jsonapi.unknown_names import did_you_mean
 from application.search import Op
 from domain.attributes import UNKNOWN, AttributeRules, Rule
 from domain.errors import Invalid, Problem, Violation
@@ -258,9 +259,8 @@ class Resource:
 def _explained(name: str, problem: Problem, known: Mapping[str, object]) -> Problem:
     """Returns the problem of an unknown field. It lists the known fields."""
     similar = suggest_attribute(name, known)
-    question = f" Did you mean '{similar}'?" if similar else ""
     accepted = f"Known: {', '.join(known)}" if known else "There are none"
-    return Problem(problem.code, f"{problem.detail}.{question} {accepted}")
+    return Problem(problem.code, f"{problem.detail}.{did_you_mean(similar)} {accepted}")
 
 
 def _deserialize_if_valid(field: Kind, value: object) -> object:

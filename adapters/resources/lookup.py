@@ -7,6 +7,7 @@ from application.access import Principal
 from application.queries import Queries
 from application.references import is_number
 from application.search import Condition, Op, Search
+from domain.errors import shortened
 from domain.text import storable
 
 MAX_QUOTED: Final = 250
@@ -24,7 +25,7 @@ def find(
     if key := declaration.id.parse(text):
         return queries.get(key, principal)
     if len(text) > MAX_QUOTED:
-        raise entity_type.not_found(f"{text[:MAX_QUOTED]}…")
+        raise entity_type.not_found(shortened(text, MAX_QUOTED))
     if is_number(text) or storable(text):  # bytes that are not UTF-8 became lone surrogates
         raise entity_type.not_found(text)
     if unique := entity_type.text_key:

@@ -195,6 +195,18 @@ def test_an_unknown_relationship_is_404_with_any_data(client: ApiClient, create:
             assert response.problems == [("404", "not_found", at(0, "/ref/relationship"))]
 
 
+def test_the_error_about_an_unknown_relationship_lists_the_known_ones(client: ApiClient) -> None:
+    ref = {"type": "groups", "id": "1", "relationship": "Members"}
+    by_ref = perform(client, {"op": "add", "ref": ref, "data": []})
+    href = "/groups/1/relationships/Members"
+    by_href = perform(client, {"op": "add", "href": f"/api/v1{href}", "data": []})
+    for response in (by_ref, by_href):
+        assert response.json["errors"][0]["detail"] == (
+            "Unknown relationship 'Members' of groups. Did you mean 'members'? "
+            "Known: members, owner."
+        )
+
+
 def test_a_local_id_names_the_resource_of_an_earlier_operation(client: ApiClient) -> None:
     ref = {"type": "users", "lid": "a"}
     data = {**ref, "attributes": {"name": "Zoë"}}
