@@ -8,7 +8,7 @@ from typing import Final
 from adapters.api import http
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
-from adapters.jsonapi.operation_objects import LINKAGE
+from adapters.jsonapi.linkage import LINKAGE
 from adapters.jsonapi.parameters import is_set
 from adapters.resources.urls import PREFIX
 from adapters.web.bearer import Authenticate

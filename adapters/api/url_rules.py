@@ -7,7 +7,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
 from adapters.jsonapi.kinds import KEY
-from adapters.jsonapi.operation_objects import LINKAGE
+from adapters.jsonapi.linkage import LINKAGE
 from application.entities import AnyType
 from application.relationships import Relationship
 

@@ -12,6 +12,7 @@ from orjson import Fragment
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, media_type
 from adapters.jsonapi.filters import Pairs
 from adapters.jsonapi.kinds import Id, scalar_texts
+from adapters.jsonapi.linkage import LINKAGE
 from adapters.jsonapi.pagination import page_links, page_meta
 from adapters.jsonapi.parameters import (
     URL_CHARACTERS,
@@ -114,7 +115,7 @@ class _Layout:
     def _relationship_template(self, relationship: RelationshipField) -> dict[str, Any]:
         name = relationship.name
         links: dict[str, Any] = {
-            "self": self._url_template(f"/relationships/{name}"),
+            "self": self._url_template(f"/{LINKAGE}/{name}"),
             "related": self._url_template(f"/{name}"),
         }
         if not relationship.is_many:
@@ -212,7 +213,7 @@ def _references(relationship: RelationshipField, entities: Sequence[Any]) -> lis
 
 def relationship_object(url: str, name: str) -> dict[str, Any]:
     """Returns the relationship object of a resource at a URL, without data."""
-    return {"links": {"self": f"{url}/relationships/{name}", "related": f"{url}/{name}"}}
+    return {"links": {"self": f"{url}/{LINKAGE}/{name}", "related": f"{url}/{name}"}}
 
 
 _ID: Final = Id()

@@ -12,6 +12,8 @@ from adapters.jsonapi.resource import RelationshipField
 from application.operations import CreatedBy, Results
 from application.relationships import RelatedNotFound
 
+LINKAGE: Final = "relationships"
+"""The part of a URL before the name of a relationship."""
 MAX_IDENTIFIERS: Final = 1000
 """The number of different identifiers in a list."""
 

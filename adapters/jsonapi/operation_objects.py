@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
-from adapters.jsonapi.linkage import Linkage
+from adapters.jsonapi.linkage import LINKAGE, Linkage
 from adapters.jsonapi.resource import RelationshipField
 from adapters.jsonapi.resource_objects import ResourceObject, StructureValidator
 from adapters.jsonapi.unknown_names import unknown_relationship
@@ -18,8 +18,6 @@ MAX_VERSION_LENGTH: Final = 4096
 """The maximum number of characters of a version, enough for 100 entity tags."""
 OPERATIONS: Final = "atomic:operations"
 RESULTS: Final = "atomic:results"
-LINKAGE: Final = "relationships"
-"""The part of a URL before the name of a relationship."""
 _FORBIDDEN_MEMBERS: Final = ("data", "included", "errors", RESULTS)
 
 

@@ -34,7 +34,7 @@ from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
 from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
-from adapters.jsonapi.operation_objects import LINKAGE
+from adapters.jsonapi.linkage import LINKAGE
 from adapters.jsonapi.resource import Resource
 from adapters.resources.events import EVENTS
 from adapters.resources.urls import PREFIX

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from adapters.jsonapi.catalog import Catalog
+from adapters.jsonapi.documents import relationship_object
 from adapters.jsonapi.include_paths import MAX_INCLUDED, MAX_PATHS, MAX_STEPS
 from adapters.jsonapi.kinds import anchored
-from adapters.jsonapi.linkage import MAX_IDENTIFIERS
-from adapters.jsonapi.operation_objects import LINKAGE
+from adapters.jsonapi.linkage import LINKAGE, MAX_IDENTIFIERS
 from adapters.jsonapi.resource import RelationshipField, Resource
 from adapters.jsonapi.resource_objects import MAX_LID_LENGTH
 from application.inclusion import MAX_LINKED
@@ -159,14 +159,10 @@ def href_schema(resource: Resource, below: str | None = None) -> dict[str, Any]:
 
 def example_relationships(resource: Resource, url: str) -> dict[str, Any]:
     """Returns the relationships of an example of a resource at a URL."""
-    linkage_examples = {}
-    for name, relationship in resource.relationships.items():
-        links = {"self": f"{url}/relationships/{name}", "related": f"{url}/{name}"}
-        linkage_examples[name] = {
-            "links": links,
-            **({} if relationship.is_many else {"data": None}),
-        }
-    return linkage_examples
+    return {
+        name: relationship_object(url, name) | ({} if relationship.is_many else {"data": None})
+        for name, relationship in resource.relationships.items()
+    }
 
 
 def include_pattern(
