@@ -13,6 +13,7 @@ from adapters.api.openapi.document import (
     id_parameter,
     operation_of,
 )
+from adapters.api.openapi.json_schema import closed_object, object_of, reference
 from adapters.api.openapi.parameters import (
     IF_MATCH,
     IF_NONE_MATCH,
@@ -23,8 +24,7 @@ from adapters.api.openapi.parameters import (
     include,
     list_parameters,
 )
-from adapters.api.openapi.relationships import object_of, reference
-from adapters.api.openapi.schemas import VERSION, closed_object, document_schema, page_schemas
+from adapters.api.openapi.schemas import VERSION, document_schema, page_schemas
 from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.content_negotiation import JSON, JSONAPI
 from adapters.jsonapi.resource import Resource

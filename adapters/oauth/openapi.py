@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from adapters.accounts.openapi import TAG, TOKENS_EXAMPLE
 from adapters.api.openapi.document import CHALLENGE, Part, error_responses, operation_of
-from adapters.api.openapi.relationships import object_of, reference
+from adapters.api.openapi.json_schema import object_of, reference
 from adapters.jsonapi.catalog import Catalog
 from adapters.oauth.account_page import URL as ACCOUNT_PAGE
 from adapters.oauth.errors import JSON

@@ -12,6 +12,7 @@ from flask import Blueprint, Response
 
 from adapters.api.authorization import scope_alternatives
 from adapters.api.openapi import examples
+from adapters.api.openapi.json_schema import object_of, reference
 from adapters.api.openapi.parameters import (
     IF_MATCH,
     IF_NONE_MATCH,
@@ -23,13 +24,7 @@ from adapters.api.openapi.parameters import (
     include,
     list_parameters,
 )
-from adapters.api.openapi.relationships import object_of, reference
-from adapters.api.openapi.schemas import (
-    ERRORS,
-    operation_schemas,
-    page_schemas,
-    schemas,
-)
+from adapters.api.openapi.schemas import ERRORS, operation_schemas, page_schemas, schemas
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.atomic import EXTENSION
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog

@@ -6,6 +6,7 @@ They follow from the declarations of the resources.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from adapters.api.openapi.json_schema import MEMBERS_WITH_AT, object_of, reference
 from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.documents import relationship_object
 from adapters.jsonapi.include_paths import MAX_INCLUDED, MAX_PATHS, MAX_STEPS
@@ -19,16 +20,6 @@ from application.relationships import Relationship, ToMany
 LOCAL_ID: Final = {"type": "string", "maxLength": MAX_LID_LENGTH}
 _LINK: Final = {"type": "string"}
 _PAGE_LINK: Final = {"type": ["string", "null"]}
-
-
-def reference(name: str) -> dict[str, str]:
-    """Leads to a schema by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
-    """Returns the schema of objects with these members."""
-    return {"type": "object", "required": required, "properties": properties}
 
 
 def identifier_schemas(resource: Resource) -> dict[str, Any]:
@@ -86,8 +77,7 @@ def _read(relationship: RelationshipField) -> dict[str, Any]:
 def sent_relationships(resource: Resource, *, lids: bool = False) -> dict[str, Any]:
     """Returns the schema of the relationships of a resource that is sent. `lids`: in operations."""
     members = {name: _sent(each, lids) for name, each in resource.relationships.items()}
-    closed = {"patternProperties": {"^@": True}, "additionalProperties": False}
-    return {"type": "object", "properties": members, **closed}
+    return {"type": "object", "properties": members, **MEMBERS_WITH_AT}
 
 
 def _sent(relationship: RelationshipField, lids: bool) -> dict[str, Any]:

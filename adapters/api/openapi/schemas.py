@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from adapters.api.openapi.json_schema import closed_object, object_of, reference
 from adapters.api.openapi.relationships import (
     LOCAL_ID,
     href_schema,
     identifier_schemas,
     included_schema,
-    object_of,
     operation_schemas_of,
-    reference,
     relationship_links,
     relationships_schema,
     sent_relationships,
@@ -143,13 +142,6 @@ def _new_attributes(resource: Resource) -> dict[str, Any]:
 def _changed_attributes(resource: Resource) -> dict[str, Any]:
     """Returns the schema of the attributes of a change. It includes the read-only attributes."""
     return closed_object([], {a.name: _value(a) for a in resource.declared.values()})
-
-
-def closed_object(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of an object whose other members all start with @."""
-    ignored = {"^@": True}
-    closed = {"patternProperties": ignored, "additionalProperties": False}
-    return {**object_of(required, **properties), **closed}
 
 
 def schemas(resource: Resource) -> dict[str, Any]:
