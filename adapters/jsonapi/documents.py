@@ -58,7 +58,7 @@ class _Layout:
         self,
         resource: Resource,
         base: str,
-        addressed: bool,
+        has_urls: bool,
         fields: frozenset[str] | None,
         loaded: frozenset[str] = frozenset(),
         in_page: bool = True,
@@ -73,14 +73,14 @@ class _Layout:
         self._type = resource.type
         self._id = resource.id
         self._base = base
-        self._addressed = addressed
+        self._has_urls = has_urls
         self._below = below
         self._loaded = loaded
         self._in_page = in_page
         self._relationships = [
             each
             for name, each in resource.relationships.items()
-            if addressed and (fields is None or name in fields)
+            if has_urls and (fields is None or name in fields)
         ]
         self._names = tuple(attribute.name for attribute in attributes)
         self._values = tuple_getter(self._names)
@@ -100,7 +100,7 @@ class _Layout:
             template["relationships"] = {
                 each.name: self._relationship_template(each) for each in self._relationships
             }
-        if self._addressed:
+        if self._has_urls:
             template["links"] = {"self": self._url_template(self._below)}
         if self._in_page:
             template["meta"] = {"page": {"cursor": Fragment(_PLACEHOLDER)}}
@@ -158,7 +158,7 @@ class _Layout:
         """
         if not entities:
             return []
-        if len(entities) == 1 and self._addressed and not self._loaded:
+        if len(entities) == 1 and self._has_urls and not self._loaded:
             return [self._single_text(entities[0], cursors)]
         ids, *columns = zip(*map(self._id_and_values, entities), strict=True)
         id_texts = self._id.json_texts(ids)
@@ -174,7 +174,7 @@ class _Layout:
                     texts.append(_references(relationship, entities))
                 elif relationship.name in self._loaded and related:
                     texts += related.linkages(self._type, relationship.name, ids)
-        if self._addressed:
+        if self._has_urls:
             closing = -1 if self._below else None
             texts.append([text[1:closing] for text in id_texts])
         if cursors is not None:
@@ -225,7 +225,7 @@ class DocumentWriter:
     """Writes the documents of the entities of one resource type.
 
     `base` is the URL of the collection, and `described_by` that of the OpenAPI document. Without
-    `addressed`, the resources have no URLs of their own. `below` is the path that follows the id in
+    `has_urls`, the resources have no URLs of their own. `below` is the path that follows the id in
     their URLs.
     """
 
@@ -235,7 +235,7 @@ class DocumentWriter:
         base: str,
         *,
         described_by: str,
-        addressed: bool = True,
+        has_urls: bool = True,
         below: str = "",
     ) -> None:
         self._type = resource.type
@@ -244,7 +244,7 @@ class DocumentWriter:
         self._below = below
         self._described_by = described_by
         self._layout = lru_cache(_MAX_LAYOUTS)(
-            partial(_Layout, resource, base, addressed, below=below)
+            partial(_Layout, resource, base, has_urls, below=below)
         )
 
     def url(self, entity: Any) -> str:

@@ -37,7 +37,7 @@ class Urls:
     def history(self, resource_type: str, resource_id: int) -> DocumentWriter:
         """Returns the writer of the history of a resource."""
         url = f"{self.root}/{resource_type}/{resource_id}/history"
-        return DocumentWriter(EVENTS, url, described_by=self.openapi, addressed=False)
+        return DocumentWriter(EVENTS, url, described_by=self.openapi, has_urls=False)
 
     def part(self, resource_type: str, name: str, resource: Resource) -> DocumentWriter:
         """Returns the writer of a part that each resource of a type has, below its URL."""

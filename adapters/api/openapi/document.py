@@ -204,7 +204,7 @@ class OpenApi:
                 "schemas": {
                     **ERRORS,
                     **{k: v for each in self._resources for k, v in schemas(each).items()},
-                    **page_schemas(EVENTS, addressed=False),
+                    **page_schemas(EVENTS, has_urls=False),
                     **operation_schemas(self._resources),
                     **{k: v for part in self._parts for k, v in part.schemas.items()},
                 },

@@ -206,10 +206,10 @@ def _linkage_documents(resource: Resource) -> dict[str, Any]:
     }
 
 
-def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any]:
+def page_schemas(resource: Resource, *, has_urls: bool = True) -> dict[str, Any]:
     """Returns the schemas of a page of resources, by their names.
 
-    Without `addressed`, the resources have no URLs of their own.
+    Without `has_urls`, the resources have no URLs of their own.
     """
     name = resource.type.capitalize()
     attributes = {
@@ -220,10 +220,10 @@ def page_schemas(resource: Resource, *, addressed: bool = True) -> dict[str, Any
     }
     members: dict[str, Any] = {**_identity(resource), "attributes": attributes}
     own = {}
-    if addressed and resource.relationships:
+    if has_urls and resource.relationships:
         members["relationships"] = reference(f"{name}Relationships")
         own = {f"{name}Relationships": relationships_schema(resource)}
-    if addressed:
+    if has_urls:
         members["links"] = object_of(["self"], self={"type": "string"})
     return {
         **own,

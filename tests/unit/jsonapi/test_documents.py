@@ -94,8 +94,8 @@ def test_writes_documents_with_values_of_every_kind_and_null(
     shown = data.draw(st.none() | st.sets(st.sampled_from(sorted(books.attributes))))
     query = "" if shown is None else f"fields[books]={','.join(shown)}"
     parsed = collection(query, books, cursors)
-    for addressed, base in ((True, BASE), (False, None)):
-        writer = DocumentWriter(books, BASE, described_by="/openapi.json", addressed=addressed)
+    for has_urls, base in ((True, BASE), (False, None)):
+        writer = DocumentWriter(books, BASE, described_by="/openapi.json", has_urls=has_urls)
         expected = plain_list(books, entities, base, parsed)
         written = writer.collection(Page(tuple(entities), more=False), parsed)
         assert written == data_of(written, expected)
