@@ -32,7 +32,7 @@ DEFAULT_IGNORABLE: Final = (
 BLANK_SYMBOL: Final = 0x2800
 """BRAILLE PATTERN BLANK: its category is symbol, but it is displayed as a space."""
 
-_LINE_ENDS = "\u2028\u2029"
+_SEPARATORS = "\u2028\u2029"  # the line separator and the paragraph separator
 _SLUG = re.compile(r"[a-z][a-z0-9_-]*")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _IGNORABLE_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last in DEFAULT_IGNORABLE)
@@ -156,22 +156,26 @@ def _check(value: object, max_length: int, rule: Callable[[str], Problem | None]
 def _line(text: str) -> Problem | None:
     if text.isprintable():  # the only code point of the categories Z and C is the space
         return None if _VISIBLE.search(text) else _BLANK
-    if any(unicodedata.category(c) == "Cc" or c in _LINE_ENDS for c in text):
+    if _has_control_character(text):
         return Problem("control_character", "must not contain control characters or line breaks")
-    if all(unicodedata.category(c)[0] in "ZC" or not _VISIBLE.match(c) for c in text):
-        return _BLANK
-    return None
+    return _BLANK if _is_blank(text) else None
 
 
 def _lines(text: str) -> Problem | None:
     without = text.translate(_WITHOUT_LINE_BREAKS)
-    if any(unicodedata.category(c) == "Cc" or c in _LINE_ENDS for c in without):
+    if _has_control_character(without):
         return Problem(
             "control_character", "must not contain control characters except tab and line breaks"
         )
-    if all(unicodedata.category(c)[0] in "ZC" or not _VISIBLE.match(c) for c in without):
-        return _BLANK
-    return None
+    return _BLANK if _is_blank(without) else None
+
+
+def _has_control_character(text: str) -> bool:
+    return any(unicodedata.category(c) == "Cc" or c in _SEPARATORS for c in text)
+
+
+def _is_blank(text: str) -> bool:
+    return all(unicodedata.category(c)[0] in "ZC" or not _VISIBLE.match(c) for c in text)
 
 
 _WITHOUT_LINE_BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r"))
