@@ -23,6 +23,7 @@ from application.search import (
     Test,
     Value,
     WordSearch,
+    key_of,
 )
 from domain.text import fold
 
@@ -51,10 +52,10 @@ def no_related(_: object, name: str) -> Iterable[Any]:
 
 
 def page_of(entities: Iterable[T], search: Search, related: FindRelated = no_related) -> Page[T]:
-    """The page of the search: filtered, sorted and cut."""
+    """Returns the page of the entities that the search selects."""
     matching = _matching(entities, search, related)
     compare = _comparison(search.ordering)
-    keyed = [(_key(entity, search.ordering), entity) for entity in matching]
+    keyed = [(key_of(entity, search.ordering), entity) for entity in matching]
     rank = cmp_to_key(compare)
     keyed.sort(key=lambda entry: rank(entry[0]))
     if isinstance(search.place, Numbered):
@@ -69,7 +70,7 @@ def groups_of(
     limit: int,
     related: FindRelated = no_related,
 ) -> Groups:
-    """The values of an attribute of the matching entities, with their counts."""
+    """Returns the values of an attribute of the matching entities, with their counts."""
     matching = _matching(entities, search, related)
     counts = Counter(getattr(entity, attribute) for entity in matching)
     compare = _comparison((Order("count", descending=True), Order(attribute)))
@@ -110,10 +111,6 @@ def _compares(condition: Condition, entity: object) -> bool:
     compared = fold(stored) if condition.folded else stored
     compare = _COMPARISONS[condition.op]
     return any(compare(compared, value) for value in condition.values)
-
-
-def _key(entity: object, ordering: tuple[Order, ...]) -> Key:
-    return tuple(getattr(entity, order.attribute) for order in ordering)
 
 
 def _comparison(ordering: tuple[Order, ...]) -> Callable[[Key, Key], int]:
