@@ -1,26 +1,15 @@
 """Writes files of pairs: a row or an object for each pair, with a value for each side."""
 
-import codecs
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from adapters.files.protection import SpreadsheetProtection
+from adapters.files.writing import csv_header
+from adapters.jsonapi.kinds import Text
 from adapters.tabular import csv, jsonl, spreadsheets
 
 Pair = tuple[str, str]
-
-
-class PairProtection:
-    """Protects cells that a spreadsheet program would evaluate or convert, and counts them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def rows(self, pairs: Iterable[Pair]) -> Iterator[list[str]]:
-        """Yields the rows with protected cells."""
-        for pair in pairs:
-            row = [*map(spreadsheets.protect, pair)]
-            self.count += sum(map(str.__ne__, pair, row))
-            yield row
+_KINDS: Final = (Text(), Text())
 
 
 def write_csv(
@@ -28,15 +17,15 @@ def write_csv(
     names: Sequence[str],
     *,
     byte_order_mark: bool = False,
-    protection: PairProtection | None = None,
+    protection: SpreadsheetProtection | None = None,
 ) -> Iterator[bytes]:
     """Yields the header row, and a row for each pair.
 
     Adds an apostrophe to cells that look protected, because an import removes one.
     """
-    yield (codecs.BOM_UTF8 if byte_order_mark else b"") + b"".join(csv.write([names]))
+    yield csv_header(names, byte_order_mark=byte_order_mark)
     if protection:
-        yield from csv.write(protection.rows(pairs))
+        yield from csv.write(protection.rows(pairs, _KINDS))
     else:
         yield from csv.write(pairs, protect=spreadsheets.protect_again)
 

@@ -22,9 +22,9 @@ class WriteOptions:
 
     fields: Collection[str] | None = None
     byte_order_mark: bool = False
-    protection: "SpreadsheetProtection | None" = None
+    protection: SpreadsheetProtection | None = None
 
-    def selected(self, resource: Resource) -> "dict[str, Kind]":
+    def selected(self, resource: Resource) -> dict[str, Kind]:
         """Returns the attributes to write, in the order of their declaration."""
         return {
             name: each.field
@@ -67,7 +67,7 @@ def copy_csv(
     Does not protect cells from spreadsheet programs.
     """
     names = ["id", *options.selected(resource)]
-    file.write(_csv_header(names, options))
+    file.write(csv_header(names, byte_order_mark=options.byte_order_mark))
     exporter.write(names, _ProtectingWriter(file))
 
 
@@ -92,18 +92,19 @@ def write_csv(
     Adds an apostrophe to cells that look protected, because an import removes one.
     """
     fields = options.selected(resource)
-    yield _csv_header(["id", *fields], options)
+    yield csv_header(["id", *fields], byte_order_mark=options.byte_order_mark)
     rows: Iterable[Sequence[str]] = map(resource.csv_row, entities)
     if options.fields is not None:
         rows = map(csv.cell_getter([0, *_indexes_of(resource, fields)]), rows)
     if options.protection:
-        yield from csv.write(options.protection.rows(rows, [*fields.values()]))
+        yield from csv.write(options.protection.rows(rows, [resource.id, *fields.values()]))
     else:
         yield from csv.write(rows, protect=spreadsheets.protect_again)
 
 
-def _csv_header(names: Sequence[str], options: WriteOptions) -> bytes:
-    mark = codecs.BOM_UTF8 if options.byte_order_mark else b""
+def csv_header(names: Sequence[str], *, byte_order_mark: bool) -> bytes:
+    """Returns the header row, which is the beginning of a CSV file."""
+    mark = codecs.BOM_UTF8 if byte_order_mark else b""
     return mark + b"".join(csv.write([names]))
 
 

@@ -96,13 +96,14 @@ def _export_command(association: "Association") -> click.Command:
     @files.format_option
     @exports.spreadsheet_options
     def export_pairs(file: str, file_format: str | None, bom: bool, for_spreadsheets: bool) -> None:
-        from adapters.files.pairs import WRITERS, PairProtection
+        from adapters.files.pairs import WRITERS
+        from adapters.files.protection import SpreadsheetProtection
 
         file_format = exports.check_target(file, file_format, bom, for_spreadsheets)
         keys = [each.reference for each in (association.source, association.target)]
         with open_pairs(association, one_request=False) as services:
             pairs = exports.start_reading(services.exports(services.context.principal))
-            protection = PairProtection() if for_spreadsheets else None
+            protection = SpreadsheetProtection() if for_spreadsheets else None
             with (
                 files.open_to_write(file) as target,
                 Progress("Exporting", result_to=target) as progress,
