@@ -1,52 +1,20 @@
-"""Several commands in one unit of work: all of them happen, or none.
-
-The commands are generic. Each type of entity supplies its own implementation of them.
-"""
+"""Several commands in one unit of work: all of them happen, or none."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
+from application.commands import Commands
 from application.entities import Entity
 from application.ports import Context, Unavailable, UnitOfWork, UnitRunner
-from application.relationship_commands import LINKS_AT_ONCE, RelatedIds, RelationshipCommands
+from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
 from application.relationships import ToMany, ToOne
 from application.units import nested
 from domain.errors import RosterError
 
-
-class Commands(Protocol):
-    """The commands on entities of one type, such as application.commands.Commands."""
-
-    def create(self, new: Any, context: Context, /, *, related: RelatedIds = ...) -> Entity: ...
-
-    def change(
-        self,
-        entity_id: int,
-        changes: Any,
-        context: Context,
-        /,
-        *,
-        expected: Container[int] | None = None,
-        related: RelatedIds = ...,
-    ) -> Entity: ...
-
-    def set_reference(
-        self,
-        entity_id: int,
-        reference: ToOne,
-        related_id: int | None,
-        context: Context,
-        /,
-        *,
-        expected: Container[int] | None = None,
-    ) -> Entity: ...
-
-    def delete(
-        self, entity_id: int, context: Context, /, *, expected: Container[int] | None = None
-    ) -> None: ...
+AnyCommands: TypeAlias = Commands[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +58,14 @@ class Create:
     related: Related = field(default_factory=dict)
     references: References = field(default_factory=dict)
 
-    def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
+    def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> Entity:
         new = self.new
         if self.references:
             ids = {name: _target_id(each, earlier) for name, each in self.references.items()}
             new = replace(new, **ids)
         related = {"related": _lists(self.related, earlier)} if self.related else {}
-        return commands.create(new, context, **related)
+        created: Entity = commands.create(new, context, **related)
+        return created
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +79,16 @@ class Change:
     related: Related = field(default_factory=dict)
     references: References = field(default_factory=dict)
 
-    def perform(self, commands: Commands, context: Context, earlier: Results) -> Entity:
+    def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> Entity:
         changes, entity_id = self.changes, _target_id(self.target, earlier)
         if self.references:
             ids = {name: _target_id(each, earlier) for name, each in self.references.items()}
             changes = replace(changes, attributes={**changes.attributes, **ids})
         related = {"related": _lists(self.related, earlier)} if self.related else {}
-        return commands.change(entity_id, changes, context, expected=self.expected, **related)
+        changed: Entity = commands.change(
+            entity_id, changes, context, expected=self.expected, **related
+        )
+        return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +101,7 @@ class SetReference:
     related: int | CreatedBy | None
     expected: Container[int] | None = None
 
-    def perform(self, commands: Commands, context: Context, earlier: Results) -> None:
+    def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> None:
         related_id = None if self.related is None else _target_id(self.related, earlier)
         entity_id = _target_id(self.target, earlier)
         commands.set_reference(
@@ -173,7 +145,7 @@ class Delete:
     target: int | CreatedBy
     expected: Container[int] | None = None
 
-    def perform(self, commands: Commands, context: Context, earlier: Results) -> None:
+    def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> None:
         commands.delete(_target_id(self.target, earlier), context, expected=self.expected)
 
 
@@ -213,7 +185,7 @@ class Operations:
 
     def __init__(
         self,
-        commands: Mapping[str, Callable[[UnitRunner], Commands]],
+        commands: Mapping[str, Callable[[UnitRunner], AnyCommands]],
         relate: Callable[[ToMany, UnitRunner], RelationshipCommands] = RelationshipCommands,
     ) -> None:
         self._commands = commands
