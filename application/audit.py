@@ -56,9 +56,9 @@ class EventAction(StrEnum):
 class NewEvent(NamedTuple):
     """An event that a unit of work records.
 
-    `subject_id` is the id of the entity, and `version` its version after the event. The version of
-    a deletion is the last version of the entity plus one. An erasure has no version, and an import
-    has neither.
+    `subject_id` is the id of the entity; an import has none. `version` is the version of the entity
+    after a creation or a change. That of a deletion is the last version plus one. Other events have
+    no version.
     """
 
     action: str
@@ -251,7 +251,7 @@ class AuditLog:
             self.flush()
 
     def add(self, event: NewEvent) -> None:
-        """Records an event that is not a change of one entity."""
+        """Records an event."""
         self._pending.append(event)
         if len(self._pending) >= _FLUSH_SIZE:
             self.flush()

@@ -196,8 +196,9 @@ class Operations:
     ) -> Results:
         """Performs the operations in one unit of work.
 
-        Returns the entity of each operation, or None for a deletion. Raises OperationRefused if an
-        operation fails, and Unavailable.
+        Returns the entity that each operation created or changed. The result of a deletion, and of
+        a change of a relationship, is None. Raises OperationRefused if an operation fails, and
+        Unavailable.
         """
 
         def unit(work: UnitOfWork) -> Results:

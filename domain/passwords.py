@@ -16,7 +16,7 @@ to one, so a longer text is also too long after NFKC."""
 def normalize(password: str) -> str:
     """Returns the NFKC form of a password (NIST SP 800-63B-4, section 3.1.1.2).
 
-    Returns a text that no password can have unchanged, because it is too long to be normalized.
+    Leaves a text unchanged that is too long to be normalized. No password is that long.
     """
     if password.isascii() or len(password) > _MAX_INPUT:
         return password

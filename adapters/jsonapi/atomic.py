@@ -115,11 +115,16 @@ def parse_batch(
 ) -> Batch:
     """Parses the operations of a request's document.
 
-    Raises RequestError with all errors of the first check that fails. The checks are, in this
-    order: the structure (400), targets that cannot exist (404), client-generated ids (403),
-    contradictory types and ids (409), and attributes. Raises InsufficientScope after the check of
-    the structure if the principal lacks a scope that an operation requires. Without access control,
-    `principal` is None.
+    Raises RequestError with all errors of the first check that fails. After the first check, raises
+    InsufficientScope if the principal lacks a scope that an operation requires. Without access
+    control, `principal` is None. The checks, in their order:
+
+    1. the structure (400)
+    2. targets that cannot exist (404)
+    3. client-generated ids (403)
+    4. partial lists (403)
+    5. contradictory types and ids (409)
+    6. attributes
     """
     objects = OperationsParser(resolve_href, catalog).operations(
         parse_body(text, max_members=MAX_MEMBERS)
@@ -229,7 +234,7 @@ def _contradictory_identities(
 def _to_operations(
     objects: Sequence[OperationObject], collections: Collections, catalog: Catalog
 ) -> list[Operation]:
-    """Returns the commands of the operations.
+    """Returns the operations of the application.
 
     Raises RequestError with the errors of all invalid operations. If all are valid, it lists the
     other errors.
@@ -289,7 +294,7 @@ def _to_operation(operation: OperationObject, collection: Collection) -> Operati
 def _change_of(
     relationship: Relationship, operation: OperationObject, linkage: Linkage, resource: Resource
 ) -> Operation:
-    """Returns the command of an operation on a relationship."""
+    """Returns the operation of the application that changes a relationship."""
     target = operation.existing_target
     target_id = _id_or_creation(target, resource)
     if isinstance(relationship, ToOne):

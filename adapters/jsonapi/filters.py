@@ -337,7 +337,7 @@ class FilterParser:
         return Condition(attribute.name, op, tuple(values))
 
     def _invalid_value(self, attribute: Attribute, op: Op, text: str, problem: Problem) -> str:
-        """Why an attribute cannot have a value, and what is accepted."""
+        """Returns why an attribute cannot have a value, and what is accepted."""
         sent = quote(text) if text else "An empty value"
         detail = f"{sent} is not a valid {attribute.name}. It {problem.detail}."
         if self._has_plus and " " in text:

@@ -28,7 +28,7 @@ class AddError(Protocol):
 
 
 def no_creation(_: str, __: str) -> None:
-    """Outside of operations, no request creates a resource with a lid."""
+    """Returns None: outside of operations, no request creates a resource with a lid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Linkage:
-    """The data of a relationship, of sound structure. `pointer` is its JSON Pointer.
+    """The data of a relationship. Its structure is valid. `pointer` is its JSON Pointer.
 
-    Each identifier occurs once. `is_partial`: a page link next to it is not null, so that it is
-    only a part of the list.
+    Each identifier occurs once. If `is_partial` is true, a page link next to the data is not null,
+    so the data is only a part of the list.
     """
 
     pointer: str

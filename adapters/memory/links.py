@@ -126,7 +126,7 @@ class Committed(Protocol):
     """The part of a store that the reader of its pairs needs."""
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
-        """The committed entities by their ids."""
+        """Returns the committed entities of a type by their ids."""
 
     def pairs(self, association: Association) -> Pairs:
         """Returns the committed pairs."""

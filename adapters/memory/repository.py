@@ -22,7 +22,7 @@ class Rows(Generic[E]):
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def copy(self) -> "Rows[E]":
-        """Copies the entities. The copy shares the generator of ids, so ids are never reused."""
+        """Returns a copy of the entities. It shares the generator of ids, so no id is reused."""
         return Rows(dict(self.by_id), dict(self.by_key), self.ids)
 
 
@@ -121,10 +121,10 @@ class Committed(Protocol):
     """The part of a store that its readers need."""
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
-        """The committed entities by their ids."""
+        """Returns the committed entities of a type by their ids."""
 
     def related(self, entity_type: AnyType) -> FindRelated:
-        """Finds the committed entities that are related to one of the type."""
+        """Returns a finder of the committed entities that are related to one of the type."""
 
 
 class MemoryReader(Reader[E]):

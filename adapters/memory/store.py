@@ -54,7 +54,7 @@ class _State:
         return self.pairs[association]
 
     def account_records(self) -> AccountRecords:
-        """The data of accounts. They are copied when first used."""
+        """Returns the data of accounts, which are copied when first used."""
         if AccountTables not in self.copied:
             self.copied.add(AccountTables)
             self.accounts = self.accounts.copy()
@@ -130,7 +130,7 @@ class MemoryStore:
         return MemoryRepository(entity_type, state.rows_of(entity_type), audit, related)
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
-        """The committed entities of a type by their ids."""
+        """Returns the committed entities of a type by their ids."""
         rows = self._rows.get(entity_type)
         return rows.by_id if rows else {}
 
@@ -139,7 +139,7 @@ class MemoryStore:
         return self._pairs.get(association, Pairs())
 
     def related(self, entity_type: AnyType) -> RelatedEntities:
-        """Finds the committed entities that are related to one of the type."""
+        """Returns a finder of the committed entities that are related to one of the type."""
         return RelatedEntities(self._relationships.of(entity_type), self.rows, self.pairs)
 
     @property

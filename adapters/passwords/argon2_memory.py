@@ -1,4 +1,4 @@
-"""argon2id in memory that is reused (decision 62).
+"""argon2id in memory that is reused (docs/decisions/0062-memory-of-argon2.md).
 
 The library allocates the memory of each hash. `roster serve` returns freed memory to the system
 (entrypoints/glibc_malloc.py), which must clear it again, so a hash takes a third longer.

@@ -80,5 +80,5 @@ class Links(Protocol):
         ConcurrentUpdate as `change` does.
         """
 
-    def first(self, source_ids: Collection[int], *, limit: int) -> Mapping[int, "LinkedEntities"]:
+    def first(self, source_ids: Collection[int], *, limit: int) -> Mapping[int, LinkedEntities]:
         """Returns the related entities, including what the unit has changed. See LinkReader."""

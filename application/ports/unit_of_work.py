@@ -51,7 +51,7 @@ class LinkCount:
 
     @property
     def left(self) -> int | None:
-        """How many more may be changed; None is any number."""
+        """The number that may still be changed; None is any number."""
         return None if self.limit is None else self.limit - self.changed
 
     def add(self, number: int) -> None:
@@ -91,7 +91,7 @@ class UnitOfWork(Protocol):
         """Returns the pairs of the relationship's association, which are created on first use."""
 
     @property
-    def link_count(self) -> "LinkCount":
+    def link_count(self) -> LinkCount:
         """The number of pairs and references that the unit has changed."""
 
     @property
