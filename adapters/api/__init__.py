@@ -9,13 +9,14 @@ from flask import Blueprint, Response
 from adapters.api.authorization import authorize
 from adapters.api.collection import ApiResource, collection
 from adapters.api.error_handler import error_handler
-from adapters.api.errors import error_codes, errors
+from adapters.api.errors import error_codes
 from adapters.api.http import BodyPolicy, request_checks
 from adapters.api.idempotency import idempotent
 from adapters.api.inclusion import Inclusion
 from adapters.api.openapi.document import DescribePart, OpenApi
 from adapters.api.operations import URL as OPERATIONS
 from adapters.api.operations import operations
+from adapters.api.pages.error_codes import error_codes_page
 from adapters.api.pages.home import home
 from adapters.api.pages.swagger import docs
 from adapters.api.positions import allow_replicas
@@ -148,7 +149,7 @@ def api(
         guides_url=config.guides_url,
     )
     return Api(
-        [blueprint, openapi, docs(), errors(codes), home(base)],
+        [blueprint, openapi, docs(), error_codes_page(codes), home(base)],
         render_error,
         inclusion,
     )

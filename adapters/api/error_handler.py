@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 
 from adapters.api import http
 from adapters.api.did_you_mean import suggest_url
-from adapters.api.errors import URL
+from adapters.api.pages.error_codes import URL
 from adapters.api.request import current_request
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE, JSONAPI, media_type
 from adapters.jsonapi.errors import (

@@ -1,16 +1,11 @@
-"""The page that explains each error code. The `about` links of errors refer to its sections."""
+"""The error codes, with their statuses and their meaning."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Final
 
-from flask import Blueprint, Response
-
-from adapters.api.pages.html import escape, page_view
 from adapters.jsonapi.errors import status_of
 from application.entities import AnyType
-
-URL: Final = "/docs/errors"
 
 ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     # The request as HTTP.
@@ -303,23 +298,3 @@ def error_codes(types: Iterable[AnyType]) -> Mapping[str, tuple[str, str]]:
             meaning = f"{meaning} {error.meaning}".lstrip()
         codes[error.code] = ", ".join(statuses), meaning
     return codes
-
-
-def errors(codes: Mapping[str, tuple[str, str]]) -> Blueprint:
-    """Returns the blueprint of the page with the meanings of the error codes."""
-    blueprint = Blueprint("errors", __name__)
-    sections = (_section(code, *explanation) for code, explanation in codes.items())
-    respond = page_view("Errors of the Roster API", "".join(sections))
-
-    @blueprint.get(URL)
-    def show_errors() -> Response:
-        return respond()
-
-    return blueprint
-
-
-def _section(code: str, status: str, meaning: str) -> str:
-    return (
-        f'<section id="{code}"><h2><code>{code}</code> <small>{status}</small></h2>'
-        f"<p>{escape(meaning)}</p></section>\n"
-    )

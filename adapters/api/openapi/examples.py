@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from adapters.api.errors import URL
 from adapters.api.openapi.relationships import example_relationships
+from adapters.api.pages.error_codes import URL
 from adapters.jsonapi.operation_objects import OPERATIONS, RESULTS
 from adapters.jsonapi.resource import Resource
 from adapters.resources.urls import PREFIX

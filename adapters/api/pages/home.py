@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from adapters.api.errors import URL as ERRORS
+from adapters.api.pages.error_codes import URL as ERRORS
 from adapters.api.pages.html import escape, page_view
 from adapters.jsonapi.content_negotiation import JSON
 from adapters.resources.urls import PREFIX
