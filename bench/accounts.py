@@ -7,7 +7,6 @@ import os
 import resource
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -30,7 +29,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from jwt.algorithms import ECAlgorithm
 
 from bench.database import Database, database
-from bench.servers import JSONAPI, OURS, ROOT
+from bench.measuring import timed
+from bench.servers import JSONAPI, PROGRAM, ROOT
 
 PASSWORD = "correct horse battery staple"
 WRONG = "not the password of anybody here"
@@ -125,7 +125,7 @@ def _service(url: str) -> Iterator[Service]:
             "ROSTER_JWT_ISSUER": ISSUER,
             "ROSTER_JWT_AUDIENCE": "roster",
         }
-        roster = str(OURS / "roster")
+        roster = str(PROGRAM)
         with (directory / "users.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["email", "name", "is_active", "role", "password_hash"])
@@ -197,13 +197,7 @@ def _hash() -> bytes:
 
 
 def _hash_seconds(times: int = 20) -> float:
-    return median(_seconds(_hash) for _ in range(times))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return median(timed(_hash) for _ in range(times))
 
 
 class Client:
@@ -257,7 +251,7 @@ def _compare_tokens(service: Service, rounds: int, requests: int = 250) -> Line:
 
 
 def _log_in_together(service: Service, clients: int, rounds: int) -> list[Line]:
-    """Clients log in at the same time, while another one requests /me."""
+    """Lets clients log in at the same time, and measures requests of /me meanwhile."""
     context = get_context("spawn")
     idle, busy, statuses = [], [], Counter[int]()
     before = service.worker.memory_info().rss
@@ -334,7 +328,7 @@ def _times_of_me(
     client, times = Client(service.port, service.own_token), []
     end = None if seconds is None else time.monotonic() + seconds
     while not until() and (end is None or time.monotonic() < end):
-        times.append(_seconds(lambda: client.send("GET", "/api/v1/me")))
+        times.append(timed(lambda: client.send("GET", "/api/v1/me")))
         time.sleep(0.01)
     return times
 
@@ -344,7 +338,7 @@ def _p95(times: Sequence[float]) -> float:
 
 
 def _queue(service: Service, rounds: int, clients: int = 16) -> Line:
-    """16 clients log in at the same time, as often as there are rounds."""
+    """Measures how long `clients` that log in at the same time wait, in each round."""
     hash_seconds = [_hash_seconds()]
     statuses, times = Counter[int](), []
     with get_context("spawn").Pool(1) as load:
@@ -395,7 +389,7 @@ def _compare_times(service: Service, samples: int) -> list[Line]:
         for number in range(samples + 10):
             pair = [(known, _address(number % USERS)), (unknown, f"unknown{number}@example.org")]
             for times, email in pair if number % 2 else reversed(pair):
-                times.append(_seconds(partial(work, email)))
+                times.append(timed(partial(work, email)))
         ratio = median(known[10:]) / median(unknown[10:])
         lines.append(
             Line(
@@ -436,7 +430,7 @@ def _compare_imports(baseline: Path, lines: int, rounds: int) -> Line:
 def _import(root: Path, file: Path, target: Path) -> float:
     """Returns the seconds of processor time."""
     environment = {"PATH": os.environ["PATH"], "ROSTER_DATABASE_URL": f"sqlite:///{target}"}
-    roster = str(root / ".venv" / "bin" / "roster") if root != ROOT else str(OURS / "roster")
+    roster = str(root / ".venv" / "bin" / "roster") if root != ROOT else str(PROGRAM)
     _run([roster, "db", "upgrade"], environment)
     before = _child_seconds()
     _run([roster, "users", "import", str(file)], environment)
@@ -450,4 +444,4 @@ def _child_seconds() -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

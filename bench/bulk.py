@@ -5,7 +5,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,11 +20,12 @@ from psycopg2.extensions import set_wait_callback
 from adapters.files.csv_records import CsvRecords
 from adapters.resources.users import USERS
 from bench.database import Database, attributes, database
+from bench.measuring import timed
+from bench.servers import PROGRAM
 from domain.attributes import new_entity
 from domain.text import fold
 from domain.users import NewUser
 
-ROSTER = Path(sys.executable).with_name("roster")
 COLUMNS = (
     "email",
     "email_key",
@@ -49,7 +49,7 @@ Row = tuple[str | bool | int, ...]
 @click.option("--lines", default=1_000_000, show_default=True)
 @click.option("--rounds", default=1, show_default=True)
 def main(lines: int, rounds: int) -> None:
-    """The time of roster users import and export, and its ratio to that of the database alone."""
+    """Print the times of imports and exports of users, and their ratios to the databases alone."""
     with tempfile.TemporaryDirectory(prefix="roster-bulk-") as name:
         directory = Path(name)
         people = _people(directory, lines)
@@ -117,8 +117,8 @@ def _validation_rate(people: Path, lines: int) -> float:
 
 
 def _roster(url: str, *arguments: object) -> float:
-    command = [str(ROSTER), "users", *map(str, arguments)]
-    return _timed(
+    command = [str(PROGRAM), "users", *map(str, arguments)]
+    return timed(
         lambda: subprocess.run(
             command,
             env=os.environ | {"ROSTER_DATABASE_URL": url},
@@ -126,12 +126,6 @@ def _roster(url: str, *arguments: object) -> float:
             stdout=subprocess.DEVNULL,
         )
     )
-
-
-def _timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def _into_postgresql(
@@ -143,9 +137,9 @@ def _into_postgresql(
     def floor() -> float:
         empty()
         with (directory / "users.txt").open("rb") as users:
-            seconds = _timed(lambda: _copy(filled, f"COPY {USERS_INTO} FROM STDIN", users))
+            seconds = timed(lambda: _copy(filled, f"COPY {USERS_INTO} FROM STDIN", users))
         with (directory / "events.txt").open("rb") as events:
-            return seconds + _timed(lambda: _copy(filled, f"COPY {EVENTS_INTO} FROM STDIN", events))
+            return seconds + timed(lambda: _copy(filled, f"COPY {EVENTS_INTO} FROM STDIN", events))
 
     def roster() -> float:
         empty()
@@ -172,7 +166,7 @@ def _out_of_postgresql(
             f"COPY (SELECT {EXPORTED} FROM users ORDER BY id) TO STDOUT (FORMAT csv, HEADER)"
         )
         with out.open("wb") as file:
-            return _timed(lambda: _copy(filled, statement, file))
+            return timed(lambda: _copy(filled, statement, file))
 
     return floor, lambda: _roster(filled.url, "export", out)
 
@@ -186,7 +180,7 @@ def _into_sqlite(
         for each in directory.glob("roster.db*"):
             each.unlink()
         url = f"sqlite:///{file}"
-        command = [str(ROSTER), "db", "upgrade"]
+        command = [str(PROGRAM), "db", "upgrade"]
         environment = os.environ | {"ROSTER_DATABASE_URL": url}
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         return url
@@ -195,7 +189,7 @@ def _into_sqlite(
         empty()
         rows = list(_rows(lines))
         events = [_event(number, row) for number, row in enumerate(rows, 1)]
-        return _timed(lambda: _insert(file, {USERS_INTO: rows, EVENTS_INTO: events}))
+        return timed(lambda: _insert(file, {USERS_INTO: rows, EVENTS_INTO: events}))
 
     return floor, lambda: _roster(empty(), "import", people)
 

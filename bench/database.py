@@ -74,26 +74,27 @@ def database(users: int, release: Path | None = None) -> Iterator[Database]:
     """
     with start_postgresql() as (url, postmaster):
         filled = Database(url, users, postmaster)
-        filled.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
-        filled.execute("SELECT pg_reload_conf()")
         if release:
             _migrate_with(release, url)
         else:
-            _migrate(url)
+            migrate(url)
         fill(filled)
         yield filled
 
 
 @contextmanager
 def start_postgresql() -> Iterator[tuple[str, psutil.Process]]:
-    """Starts an empty server on a unix socket. Yields its URL and its main process."""
+    """Starts an empty server on a unix socket, with SETTINGS. Yields its URL and main process."""
     directory = Path(tempfile.mkdtemp(prefix="roster-bench-"))
     with on_other_cores():
         server = _start(directory)
     with server:
         info = server.get_postmaster_info()
         url = f"postgresql://postgres@/postgres?host={info.socket_dir}"
-        yield url, psutil.Process(info.pid)
+        started = Database(url, 0, psutil.Process(info.pid))
+        started.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
+        started.execute("SELECT pg_reload_conf()")
+        yield url, started.postmaster
 
 
 def _start(directory: Path) -> Any:
@@ -104,7 +105,8 @@ def _start(directory: Path) -> Any:
         return get_server(directory, cleanup_mode="delete")
 
 
-def _migrate(url: str) -> None:
+def migrate(url: str) -> None:
+    """Creates Roster's tables."""
     engine = make_engine(url, pool_size=2)  # one connection holds the lock of migrations
     schema.upgrade(engine)
     engine.dispose()

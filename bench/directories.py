@@ -14,9 +14,8 @@ from typing import Final
 import psutil
 import pymysql
 
-from adapters.sql import schema
 from adapters.sql.engine import make_engine
-from bench.database import SETTINGS, Database, start_postgresql
+from bench.database import migrate, start_postgresql
 
 ALL, THOUSAND, PAGE, NONE, TEN = range(1, 6)
 """The ids of groups: of all users, of 1,000, of 25, of no user, and of 10."""
@@ -67,9 +66,7 @@ def directory(kind: str, users: int, groups: int) -> Iterator[Directory]:
 def empty_database(kind: str) -> Iterator[Started]:
     """Starts a database of this kind with Roster's tables, and removes it at the end."""
     with _STARTS[kind]() as (url, server):
-        engine = make_engine(url, pool_size=2)  # one connection holds the lock of migrations
-        schema.upgrade(engine)
-        engine.dispose()
+        migrate(url)
         yield url, server
 
 
@@ -77,15 +74,6 @@ def empty_database(kind: str) -> Iterator[Started]:
 def _sqlite() -> Iterator[Started]:
     with tempfile.TemporaryDirectory(prefix="roster-bench-") as name:
         yield f"sqlite:///{name}/roster.db", None
-
-
-@contextmanager
-def _postgresql() -> Iterator[Started]:
-    with start_postgresql() as (url, postmaster):
-        server = Database(url, 0, postmaster)
-        server.execute(*(f"ALTER SYSTEM SET {name} = '{to}'" for name, to in SETTINGS.items()))
-        server.execute("SELECT pg_reload_conf()")
-        yield url, postmaster
 
 
 @contextmanager
@@ -137,7 +125,7 @@ def _create_database(socket: str) -> None:
 
 _STARTS: Mapping[str, Callable[[], AbstractContextManager[Started]]] = {
     "sqlite": _sqlite,
-    "postgresql": _postgresql,
+    "postgresql": start_postgresql,
     "mariadb": _mariadb,
 }
 KINDS = tuple(_STARTS)

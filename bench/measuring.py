@@ -2,7 +2,8 @@
 
 import re
 import subprocess
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from bench.database import Database
@@ -81,3 +82,10 @@ def _wrk(running: Running, load: Load, seconds: int) -> str:
 
 def _headers(headers: Mapping[str, str]) -> list[str]:
     return [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Returns the seconds that the work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

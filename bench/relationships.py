@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,7 +19,6 @@ from urllib.parse import quote
 import click
 import psutil
 
-from bench.bulk import ROSTER
 from bench.directories import (
     ALL,
     EMPTY,
@@ -34,8 +32,9 @@ from bench.directories import (
     empty_database,
 )
 from bench.machine import cpu_seconds
+from bench.measuring import timed
 from bench.scenarios import WrongResponse
-from bench.servers import SERVERS, Running, earlier_release, running
+from bench.servers import PROGRAM, SERVERS, Running, earlier_release, running
 
 API = "/api/v1"
 CLIENTS = 8
@@ -159,8 +158,8 @@ def _compare_with(
         for path in ("/users", "/users?page%5Bsize%5D=100", "/users/1"):
             ratio = Ratio(
                 f"{path}, to the earlier release",
-                partial(_timed, partial(client.get, path)),
-                partial(_timed, partial(other.get, path)),
+                partial(timed, partial(client.get, path)),
+                partial(timed, partial(other.get, path)),
                 1.2,
             )
             processes = [served.process, earlier.process, filled.server]
@@ -192,12 +191,6 @@ def _alternate(ratio: Ratio, requests: int, processes: Sequence[psutil.Process |
     return Measured(ratio.name, ratio.at_most, *costs)
 
 
-def _timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def _print(kind: str, found: Measured) -> None:
     measured, baseline = found.measured, found.baseline
     cpu = f"{measured.cpu / baseline.cpu:.2f}" if measured.cpu and baseline.cpu else ""
@@ -215,7 +208,7 @@ def _print(kind: str, found: Measured) -> None:
 
 def _reads(client: Client, filled: Directory) -> Iterator[Ratio]:
     def get(path: str) -> Request:
-        return lambda: _timed(lambda: client.get(path))
+        return lambda: timed(lambda: client.get(path))
 
     for name, path in (
         ("relationships/members", "/groups/{}/relationships/members"),
@@ -269,7 +262,7 @@ def _changes(client: Client, filled: Directory) -> Iterator[Ratio]:
 
     def change(method: str, group: int) -> float:
         path = f"/groups/{group}/relationships/members"
-        return _timed(lambda: client.change(method, path, [outsider]))
+        return timed(lambda: client.change(method, path, [outsider]))
 
     def add(group: int) -> float:
         seconds = change("POST", group)
@@ -297,7 +290,7 @@ def _concurrent(served: Running, filled: Directory, rounds: int) -> Measured:
                     client.change("POST", path, [user])
 
         with ThreadPoolExecutor(CLIENTS) as pool:
-            seconds = _timed(lambda: list(pool.map(work, range(CLIENTS))))
+            seconds = timed(lambda: list(pool.map(work, range(CLIENTS))))
         filled.execute(f"DELETE FROM memberships WHERE user_id > {filled.users}")
         return seconds
 
@@ -315,8 +308,8 @@ def _imports(kind: str, lines: int, groups: int, rounds: int) -> Measured:
         for _ in range(rounds):
             with empty_database(kind) as (url, _):
                 _import(url, "groups", teams)
-                users = _timed(lambda: _import(url, "users", people))
-                found.append((_timed(lambda: _import(url, "memberships", memberships)), users))
+                users = timed(lambda: _import(url, "users", people))
+                found.append((timed(lambda: _import(url, "memberships", memberships)), users))
     name = f"import {lines:,} memberships, to users"
     costs = (Cost(median(each)) for each in zip(*found, strict=True))
     return Measured(name, 1.5, *costs)
@@ -342,7 +335,7 @@ def _files(where: Path, lines: int, groups: int) -> Iterator[Path]:
 
 def _import(url: str, resource: str, file: Path) -> None:
     subprocess.run(
-        [str(ROSTER), resource, "import", str(file)],
+        [str(PROGRAM), resource, "import", str(file)],
         env=os.environ | {"ROSTER_DATABASE_URL": url},
         check=True,
         stdout=subprocess.DEVNULL,

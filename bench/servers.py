@@ -20,6 +20,7 @@ from bench.machine import APPLICATION, CORES
 
 ROOT = Path(__file__).parents[1]
 OURS = Path(sys.executable).parent
+PROGRAM = OURS / "roster"
 PEERS = ROOT / ".venv-bench" / "bin"
 JSONAPI = "application/vnd.api+json"
 SECRET = "a secret of the bench, long enough to sign with"
@@ -89,7 +90,7 @@ class Running:
 
 
 def _roster(port: int, workers: int) -> list[str]:
-    return [f"{OURS}/roster", "serve", "--port", str(port), "--workers", str(workers)]
+    return [str(PROGRAM), "serve", "--port", str(port), "--workers", str(workers)]
 
 
 def _floor(port: int, workers: int) -> list[str]:
@@ -200,7 +201,7 @@ def _headers(environment: Mapping[str, str]) -> dict[str, str]:
         scopes = "users:read users:write groups:read groups:write"
         options = ["--scope", scopes, "--subject", "bench", "--expires", "1d"]
         token = subprocess.check_output(
-            [f"{OURS}/roster", "token", *options],
+            [str(PROGRAM), "token", *options],
             env={**environment, "PYTHONPATH": str(ROOT)},
             text=True,
         )
