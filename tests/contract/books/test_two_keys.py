@@ -105,7 +105,7 @@ def test_an_import_reports_which_key_is_taken(store: Store) -> None:
     assert reports == [(2, ["website_taken"]), (3, ["isbn_taken"]), (4, ["website_taken"])]
 
 
-def test_an_update_rejects_what_the_other_key_forbids(store: Store) -> None:
+def test_an_update_rejects_a_record_whose_second_key_is_taken(store: Store) -> None:
     rows = [
         *(("a", "one"), ("b", None), ("c", "one"), ("b", "two"), ("d", "two"), ("b", "one")),
         *(("a", "three"), ("b", "one"), ("b", "ONE"), ("a", None), ("c", "three")),

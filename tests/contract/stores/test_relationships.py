@@ -198,7 +198,9 @@ def test_names_of_groups_are_unique_when_folded(related: RelatedDirectory) -> No
         related.group("STRASSE")
 
 
-def test_unknown_sources(related: RelatedDirectory, people: Sequence[int]) -> None:
+def test_the_relationships_of_an_unknown_entity_are_not_found(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
     ann, *_ = people
     with pytest.raises(GroupNotFound):
         related.members.add(MISSING, [ann], ANONYMOUS)

@@ -32,7 +32,7 @@ def test_me_is_the_user_of_the_token(service: Service, headers: dict[str, str]) 
     assert queried["data"]["links"]["self"] == f"{PREFIX}/users/1"
 
 
-def test_a_user_changes_the_own_name(service: Service, headers: dict[str, str]) -> None:
+def test_users_can_change_their_own_name(service: Service, headers: dict[str, str]) -> None:
     before = service.send("GET", "/me", headers=headers)
     response = service.send("PATCH", "/me", change(name="Ann Other"), headers)
     assert response.status_code == 200
@@ -45,7 +45,7 @@ def test_a_user_changes_the_own_name(service: Service, headers: dict[str, str]) 
     assert event["data"][-1]["attributes"]["actor"] == "users/1"
 
 
-def test_the_own_document_can_be_sent_back(service: Service, headers: dict[str, str]) -> None:
+def test_users_can_send_back_their_own_document(service: Service, headers: dict[str, str]) -> None:
     got = service.send("GET", "/me", headers=headers).json
     assert service.send("PATCH", "/me", got, headers).status_code == 200
     assert service.send("PATCH", "/me", change(), headers).status_code == 200

@@ -65,7 +65,7 @@ def succeeds(response: Any) -> bool:
 
 
 @every(ROUTES)
-def test_the_request_succeeds_also_with_the_suffix(request_of: Any, route: Route) -> None:
+def test_the_request_also_succeeds_with_the_suffix(request_of: Any, route: Route) -> None:
     response = request_of(route)(".json")
     assert succeeds(response), response.text
     if route.method == "GET":

@@ -296,7 +296,9 @@ def test_invalid_parameters_of_the_list_get_400(
     assert [each["source"] for each in response.json["errors"]] == [{"parameter": parameter}]
 
 
-def test_one_session(service: Service, own: tuple[dict[str, str], list[str]]) -> None:
+def test_a_session_is_read_by_its_id_or_as_the_current_one(
+    service: Service, own: tuple[dict[str, str], list[str]]
+) -> None:
     headers, known = own
     for each in known:
         response = service.send("GET", f"/sessions/{each}", headers=headers)

@@ -336,7 +336,7 @@ def _errors_of(client: ApiClient, query: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["page[after]", "page[before]"])
-def test_a_cursor_damaged_anywhere_is_errors_of(
+def test_a_cursor_damaged_anywhere_is_rejected(
     client: ApiClient, cursors: list[str], parameter: str
 ) -> None:
     cursor = cursors[0]
@@ -363,7 +363,7 @@ def test_two_damaged_cursors_are_both_reported(client: ApiClient, cursors: list[
         {"filter[is_active]": "true"},
     ],
 )
-def test_a_cursor_of_another_list_is_errors_of(
+def test_a_cursor_of_another_list_is_rejected(
     client: ApiClient, cursors: list[str], other: dict[str, str]
 ) -> None:
     _errors_of(client, {**other, "page[after]": cursors[0]})
@@ -375,7 +375,7 @@ def test_a_cursor_of_another_list_is_errors_of(
     ("mine", "other"),
     [("Zoe", "Zoë"), ("Zoe", "Ann"), ("Zoe,Ann", "Zoe"), ("Zoe,Ann", "Zoe,zoe")],
 )
-def test_a_cursor_of_a_filter_by_another_value_is_errors_of(
+def test_a_cursor_of_a_filter_by_another_value_is_rejected(
     client: ApiClient, people: list[User], mine: str, other: str
 ) -> None:
     cursor = get(client, {"filter[name]": mine}).json["data"][0]["meta"]["page"]["cursor"]

@@ -455,7 +455,7 @@ def test_parameters_of_collections_are_400_for_a_user(
         ("page[number]=1&page[number]=2", "page[number]"),
     ],
 )
-def test_a_parameter_given_twice_is_400(client: ApiClient, query: str, parameter: str) -> None:
+def test_a_repeated_parameter_is_400(client: ApiClient, query: str, parameter: str) -> None:
     assert problems(client, query) == [(parameter, "repeated_parameter")]
 
 

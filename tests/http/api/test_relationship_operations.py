@@ -240,7 +240,7 @@ def test_linkage_in_data_has_its_pointers(client: ApiClient) -> None:
     ]
 
 
-def test_a_failed_operation_undoes_all(client: ApiClient) -> None:
+def test_a_failed_operation_undoes_the_changes_of_relationships(client: ApiClient) -> None:
     response = perform(client, members("update", []), owner(None), members("add", users(99)))
     pointer = "/atomic:operations/2/data/0/id"
     assert response.problems == [("404", "related_not_found", pointer)]

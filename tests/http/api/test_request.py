@@ -28,7 +28,7 @@ def test_an_application_with_another_request_class_is_rejected() -> None:
         create_app([blueprint()], render_error=refuse, canonical=str, request_seconds=8)
 
 
-def test_the_current_request_is_of_the_apis_class() -> None:
+def test_the_current_request_is_an_api_request() -> None:
     app = create_app(
         [blueprint()],
         render_error=refuse,

@@ -90,7 +90,7 @@ def test_a_block_does_not_reveal_which_addresses_are_known(target: Target) -> No
     ["x" * 500_000, "e" + "\u0301" * 150_000, "\ufdfa" * 100_000],
     ids=["long", "marks", "wide"],
 )
-def test_long_texts_are_only_wrong(target: Target, text: str) -> None:
+def test_long_texts_are_rejected_without_much_processor_time(target: Target, text: str) -> None:
     """The time of NFKC grows with the square of the number of combining marks."""
     with processor_time_below(10):
         assert target.log_in(password=text).status_code == 401

@@ -249,7 +249,7 @@ def test_a_malformed_operation_is_400_with_its_pointer(
     assert group.document()["data"] == []
 
 
-def test_an_operation_with_a_ref_and_a_href_is_rejected(client: Client) -> None:
+def test_an_operation_with_a_ref_and_an_href_is_rejected(client: Client) -> None:
     created = client.create()
     both = {**ref(created), "href": client.url(created)}
     for operation in ({"op": "remove", **both}, {**update(client, created), **both}):

@@ -53,7 +53,7 @@ def test_an_operation_sets_and_clears_a_to_one_relationship(one: End, href: bool
         assert one.fetch(holder) == one.linkage(*related)
 
 
-def test_a_relationship_is_not_targeted_by_both_a_ref_and_a_href(ends: list[End]) -> None:
+def test_a_relationship_is_not_targeted_by_both_a_ref_and_an_href(ends: list[End]) -> None:
     for end in ends:
         related = end.others.create()
         holder = end.create(related)

@@ -20,7 +20,7 @@ def test_publishes_the_current_keys(build: Build) -> None:
         assert response.headers["Cache-Control"] == "max-age=300"
 
 
-def test_the_metadata_have_absolute_urls(build: Build) -> None:
+def test_the_metadata_has_absolute_urls(build: Build) -> None:
     response = ApiClient(build(public_url="https://id.example.org/roster")).get(METADATA)
     base = "https://id.example.org/roster"
     assert response.get_json() == {
@@ -37,7 +37,7 @@ def test_the_metadata_have_absolute_urls(build: Build) -> None:
     }
 
 
-def test_without_a_public_url_there_are_no_metadata(build: Build) -> None:
+def test_without_a_public_url_there_is_no_metadata(build: Build) -> None:
     response = ApiClient(build()).get(METADATA)
     assert response.status_code == 404
     assert METADATA not in response.text

@@ -202,7 +202,7 @@ def test_attempts_follow_with_growing_delays_for_one_day(
     assert delivery.counts.read() == {"sent": 0, "retried": len(times) - 1, "failed": 1}
 
 
-def test_a_late_first_attempt_is_made(
+def test_an_email_is_sent_even_if_the_first_attempt_is_late(
     store: Store, mailer: RecordingMailer, delivery: Delivery
 ) -> None:
     store.add(Template.RECOVERY)

@@ -125,7 +125,7 @@ def context(*scopes: str) -> Context:
         ),
     ],
 )
-def test_scopes(
+def test_each_required_scope_is_necessary_and_all_suffice(
     directory: Directory, required: set[str], act: Callable[[Directory, Context], object]
 ) -> None:
     ann = directory.user("ann")

@@ -51,7 +51,7 @@ def test_an_entity_that_refers_to_itself_can_be_deleted(
 
 
 @pytest.mark.parametrize("targets", [[1, 2], Search()])
-def test_such_entities_can_be_deleted_at_once(
+def test_an_entity_and_those_that_refer_to_it_can_be_deleted_together(
     store: MemoryStore, commands: Commands[NewGroup, Group], targets: Targets
 ) -> None:
     bulk = BulkCommands(GROUP_TYPE, retrying(store.begin), relationships=RELATIONSHIPS)

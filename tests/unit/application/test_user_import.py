@@ -142,7 +142,7 @@ TWO_KEYS = replace(
 """A type with two unique keys. The second one can be null."""
 
 
-def test_an_update_rejects_what_another_unique_key_forbids(store: MemoryStore) -> None:
+def test_an_update_rejects_a_record_whose_other_unique_key_is_taken(store: MemoryStore) -> None:
     rows = records(
         {"name": "a", "description": "one"},
         {"name": "b"},
@@ -168,7 +168,7 @@ def test_an_update_rejects_what_another_unique_key_forbids(store: MemoryStore) -
     ]
 
 
-def test_an_update_creates_what_has_no_key(store: MemoryStore) -> None:
+def test_an_update_creates_an_entity_for_a_record_without_the_key(store: MemoryStore) -> None:
     by_description = replace(GROUP_TYPE, unique=TWO_KEYS.unique[1:])
     rows = records(
         {"name": "a"}, {"name": "b", "description": None}, {"name": "c", "description": "C"}

@@ -66,7 +66,7 @@ def errors_of(query: str, cursors: Cursors, resource: Any = USERS) -> list[tuple
         ("filter[not][q]=bot", Not(WordSearch(("email", "name"), ("bot",)))),
     ],
 )
-def test_filters_of_users(query: str, expected: Test, cursors: Cursors) -> None:
+def test_filters_of_users_are_parsed(query: str, expected: Test, cursors: Cursors) -> None:
     assert conditions_of(query, cursors) == (expected,)
 
 
@@ -92,7 +92,7 @@ def test_filters_of_users(query: str, expected: Test, cursors: Cursors) -> None:
         ("filter[q]=staff", WordSearch(("name", "description"), ("staff",))),
     ],
 )
-def test_filters_of_groups(query: str, expected: Test, cursors: Cursors) -> None:
+def test_filters_of_groups_are_parsed(query: str, expected: Test, cursors: Cursors) -> None:
     assert conditions_of(query, cursors, GROUPS) == (expected,)
 
 
@@ -150,7 +150,9 @@ def test_the_order_of_filters_does_not_change_cursors(cursors: Cursors) -> None:
         ("filter[groups[id]]", "3", "unknown_parameter"),
     ],
 )
-def test_invalid_filters(name: str, value: str, code: str, cursors: Cursors) -> None:
+def test_invalid_filters_are_rejected_with_their_parameter(
+    name: str, value: str, code: str, cursors: Cursors
+) -> None:
     assert errors_of(f"{name}={value}", cursors) == [(code, name)]
 
 
@@ -197,7 +199,7 @@ def test_include_has_each_step_once() -> None:
         (",".join(["owner"] * 11), "too_much_included"),
     ],
 )
-def test_invalid_paths(include: str, code: str) -> None:
+def test_invalid_paths_of_include_are_rejected(include: str, code: str) -> None:
     with pytest.raises(RequestError) as refusal:
         single(f"include={include}", GROUPS, CATALOG)
     assert [(e.code, e.parameter) for e in refusal.value.errors] == [(code, "include")]

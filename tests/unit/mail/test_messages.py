@@ -52,7 +52,7 @@ def test_notices_contain_no_token(template: Template) -> None:
     assert "Ann" in text
 
 
-def test_headers() -> None:
+def test_an_email_has_the_headers_and_parts_of_automatic_email() -> None:
     message = parsed(outgoing())
     assert message["auto-submitted"] == "auto-generated"
     assert message["message-id"] == "<20261122.abc@roster>"

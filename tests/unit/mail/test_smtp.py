@@ -234,7 +234,7 @@ def test_a_server_without_authentication_gets_no_password(serve: Serve, inbox: I
         ("jörg@bücher.example", "jörg@xn--bcher-kva.example"),
     ],
 )
-def test_internationalized_addresses(
+def test_sends_to_internationalized_addresses(
     serve: Serve, inbox: Inbox, address: str, recipient: str
 ) -> None:
     send(serve(enable_SMTPUTF8=True), address)
@@ -273,7 +273,7 @@ def test_invalid_urls_are_rejected_without_the_password(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_default_ports() -> None:
+def test_each_scheme_has_a_default_port() -> None:
     assert parse_smtp_url("smtp://mail.example.org").port == 587
     server = parse_smtp_url("smtps://a:secret@[2001:db8::1]")
     assert (server.host, server.port) == ("2001:db8::1", 465)

@@ -47,7 +47,7 @@ def test_the_configured_number_is_computed_concurrently() -> None:
         assert {each.result() for each in running} == {0, 1, 2}
 
 
-def test_beyond_the_waiting_ones_others_are_refused_at_once() -> None:
+def test_computations_beyond_the_limit_are_refused_at_once() -> None:
     threads = BoundedThreads(1, waiting=2, seconds=PATIENT)
     finish = Event()
     with ThreadPoolExecutor(3) as callers:

@@ -28,7 +28,7 @@ def test_passwords_that_take_few_guesses_are_guessable(password: str) -> None:
 @pytest.mark.parametrize(
     "password", ["correct horse battery staple", "xk7fjq0pz2mv", "пароль конь скрепка"]
 )
-def test_other_passwords_are_not(password: str) -> None:
+def test_other_passwords_are_not_guessable(password: str) -> None:
     assert not ZxcvbnEstimator().is_guessable(password, personal=ANN)
     assert not ZxcvbnEstimator().is_guessable(password, personal=("x" * 100_000,) * 100)
 

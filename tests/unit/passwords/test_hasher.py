@@ -32,7 +32,7 @@ def test_a_password_is_hashed_with_argon2id_and_a_random_salt() -> None:
     assert not hasher().verify("", password_hash)
 
 
-def test_every_text_is_only_wrong() -> None:
+def test_any_other_text_is_a_wrong_password() -> None:
     password_hash = hasher().hash(PASSWORD)
     for text in ("", "x" * 100_000, "\ud800", "\0", "пароль"):
         assert not hasher().verify(text, password_hash)

@@ -189,7 +189,7 @@ def test_is_prometheus_text_without_versions(service: Service) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nonsense"}])
-def test_needs_no_token(service: Service, headers: dict[str, str]) -> None:
+def test_the_metrics_need_no_token(service: Service, headers: dict[str, str]) -> None:
     client = service(ROSTER_JWT_SECRET="hush" * 8)
     assert client.get("/metrics", headers=headers).status_code == 200
 

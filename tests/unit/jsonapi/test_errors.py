@@ -93,7 +93,7 @@ def test_lists_a_thousand_errors_and_counts_the_others() -> None:
     assert len(json.loads(error_document(few))["errors"]) == MAX_ERRORS
 
 
-def test_all_problems_of_a_resource_are_counted() -> None:
+def test_all_violations_of_a_resource_are_counted() -> None:
     unknown = [Violation(f"a{n}", Problem("unknown_attribute", "is none")) for n in range(5000)]
     rejected = to_request_error(Invalid(unknown), lambda name: f"/data/attributes/{name}")
     assert (len(rejected.errors), rejected.omitted) == (MAX_ERRORS, 5000 - MAX_ERRORS)

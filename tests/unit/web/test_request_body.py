@@ -1,3 +1,5 @@
+"""Request bodies: limits of their size, their time and their memory."""
+
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
