@@ -125,9 +125,9 @@ class AttributeRules:
             raise Invalid(chain(broken, self._unknown(values)))
 
     def _unknown(self, values: Mapping[str, object]) -> Iterator[Violation]:
-        """One violation per unknown attribute.
+        """Returns an iterator of a violation for each unknown attribute.
 
-        A generator, because there may be many attributes and an error lists only some of them.
+        It is lazy, because there may be many attributes and an error lists only some of them.
         """
         return (Violation(name, UNKNOWN) for name in values if name not in self.rules)
 

@@ -15,7 +15,10 @@ _INVALID = ErrorObject(
 
 
 def allow_replicas() -> None:
-    """The check of a request that only reads. Raises RequestError if its position is invalid."""
+    """Lets a request that only reads use replicas.
+
+    Raises RequestError if its position is invalid.
+    """
     request = current_request()
     position = position_of(request.environ)
     if position is None or request.method not in READING:

@@ -47,7 +47,7 @@ FindRelated = Callable[[Any, str], Iterable[Any]]
 
 
 def no_related(_: object, name: str) -> Iterable[Any]:
-    """For entities of a type without relationships. Raises LookupError."""
+    """Raises LookupError, because the type of the entity has no relationships."""
     raise LookupError(f"There is no relationship {name}.")
 
 

@@ -20,7 +20,7 @@ def metadata(
     """Creates the blueprint.
 
     `key_set` returns the JSON Web Key Set of the public keys. `scopes` are all that users can have.
-    Without `public_url`, the service has no metadata, because they need absolute URLs.
+    Without `public_url`, the service has no metadata, because it needs absolute URLs.
     """
     blueprint = Blueprint("metadata", __name__)
     document = _document(public_url, scopes) if public_url else None

@@ -328,7 +328,7 @@ def test_a_range_without_items_is_empty(
 # -- cursors -----------------------------------------------------------------------------------
 
 
-def _errors_of(client: ApiClient, query: dict[str, str]) -> None:
+def _assert_invalid_cursors(client: ApiClient, query: dict[str, str]) -> None:
     response = client.get(f"{USERS}?{urlencode(query)}")
     assert response.status_code == 400
     errors = {e["source"]["parameter"]: e["code"] for e in response.json["errors"]}
@@ -344,13 +344,13 @@ def test_a_cursor_damaged_anywhere_is_rejected(
         for wrong in ("A", "B", "_", "=", "é", "", " ", right.swapcase()):
             damaged = cursor[:place] + wrong + cursor[place + 1 :]
             if damaged != cursor:
-                _errors_of(client, {parameter: damaged})
+                _assert_invalid_cursors(client, {parameter: damaged})
     for damaged in ("", "=", cursor + "=", cursor + "==", cursor + "A", cursor * 2, "\u0663", "💥"):
-        _errors_of(client, {parameter: damaged})
+        _assert_invalid_cursors(client, {parameter: damaged})
 
 
 def test_two_damaged_cursors_are_both_reported(client: ApiClient, cursors: list[str]) -> None:
-    _errors_of(client, {"page[after]": "x", "page[before]": "y"})
+    _assert_invalid_cursors(client, {"page[after]": "x", "page[before]": "y"})
 
 
 @pytest.mark.parametrize(
@@ -366,9 +366,9 @@ def test_two_damaged_cursors_are_both_reported(client: ApiClient, cursors: list[
 def test_a_cursor_of_another_list_is_rejected(
     client: ApiClient, cursors: list[str], other: dict[str, str]
 ) -> None:
-    _errors_of(client, {**other, "page[after]": cursors[0]})
+    _assert_invalid_cursors(client, {**other, "page[after]": cursors[0]})
     theirs = get(client, other).json["data"][0]["meta"]["page"]["cursor"]
-    _errors_of(client, {"page[after]": theirs})
+    _assert_invalid_cursors(client, {"page[after]": theirs})
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_a_cursor_of_a_filter_by_another_value_is_rejected(
     client: ApiClient, people: list[User], mine: str, other: str
 ) -> None:
     cursor = get(client, {"filter[name]": mine}).json["data"][0]["meta"]["page"]["cursor"]
-    _errors_of(client, {"filter[name]": other, "page[after]": cursor})
+    _assert_invalid_cursors(client, {"filter[name]": other, "page[after]": cursor})
     get(client, {"filter[name]": mine, "page[after]": cursor})
 
 

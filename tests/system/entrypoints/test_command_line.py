@@ -1,3 +1,5 @@
+"""The commands as a whole: their help, and what they import."""
+
 import base64
 import json
 import re

@@ -1,3 +1,5 @@
+"""The composition root."""
+
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

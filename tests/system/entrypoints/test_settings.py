@@ -1,3 +1,5 @@
+"""The settings, as the environment sets them."""
+
 import re
 from dataclasses import Field, fields
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""The rules of passwords."""
+
 import unicodedata
 
 import pytest

@@ -1,3 +1,5 @@
+"""Long computations in a bounded number of threads."""
+
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier, Event, Thread

@@ -1,3 +1,5 @@
+"""Estimates of how hard passwords are to guess."""
+
 from pathlib import Path
 
 import pytest

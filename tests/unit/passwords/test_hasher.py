@@ -1,3 +1,5 @@
+"""Hashes of passwords, and their verification."""
+
 import subprocess
 import sys
 from collections.abc import Callable

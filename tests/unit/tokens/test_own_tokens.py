@@ -1,3 +1,5 @@
+"""Access tokens that Roster issues and verifies."""
+
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Files of private keys that sign access tokens."""
+
 import json
 import os
 import tempfile

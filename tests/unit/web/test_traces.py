@@ -1,3 +1,5 @@
+"""The trace id in the header traceparent."""
+
 import pytest
 
 from adapters.web.traces import trace_id
