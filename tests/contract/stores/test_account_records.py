@@ -9,10 +9,10 @@ from itertools import pairwise, product
 from typing import Any
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 
 from adapters.sql.users import USERS
-from application.ports import Context, UnitOfWork
+from application.ports import UnitOfWork
 from application.search import (
     AnyOf,
     Condition,
@@ -40,7 +40,6 @@ from domain.accounts import (
 )
 from domain.text import email_key
 
-ANONYMOUS = Context()
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123_000, tzinfo=UTC)

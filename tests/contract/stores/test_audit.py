@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from sqlalchemy import Engine
 
 from adapters.sql.engine import make_engine
@@ -22,7 +22,6 @@ from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import NewUser, User, UserChanges, UserNotFound
 
-ANONYMOUS = Context()
 SCOPES = frozenset({"users:read", "users:write", "users:erase"})
 ANN_PHONE = Context(Principal("key_set", "https://issuer.test/é", "ann's phone é", SCOPES), "r-1")
 

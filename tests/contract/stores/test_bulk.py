@@ -3,17 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from psycopg2.extensions import get_wait_callback
 from sqlalchemy import Engine
 
 from adapters.sql.engine import make_engine
 from application.deadlines import deadline
-from application.ports import Context, Unavailable
+from application.ports import Unavailable
 from application.users import USER_TYPE
 from domain.users import NewUser
-
-ANONYMOUS = Context()
 
 
 @pytest.fixture(params=["postgresql_18", "postgresql_15"])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 
 from application.access import InsufficientScope, Principal
 from application.bulk_commands import BulkCommands, ChangeSummary
@@ -21,7 +21,6 @@ from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 pytestmark = pytest.mark.slow
 
-ANONYMOUS = Context()
 ALL = Search()
 ADMINS = Search((Condition("role", Op.EQ, ("admin",)),))
 MORE_THAN_A_PAGE = 1003

@@ -9,21 +9,20 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from database_servers import MariaServer, PostgresServer
 from sqlalchemy import Connection, Engine, make_url, text
 
 from adapters.sql.engine import make_engine
 from adapters.sql.transactions import core_connection
 from application.deadlines import deadline
-from application.ports import Context, Unavailable
+from application.ports import Unavailable
 from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import NewUser, UserChanges
 
 pytestmark = pytest.mark.slow
 
-ANONYMOUS = Context()
 POSTGRESQL = ["postgresql_18", "postgresql_15"]
 SERVERS = [*POSTGRESQL, "mariadb"]
 SQL = ["sqlite", *SERVERS]

@@ -3,17 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from sqlalchemy import Engine
 
 from adapters.sql.engine import make_engine
-from application.ports import Context
 from application.search import Condition, Op
 from application.users import USER_TYPE
 from domain.text import email_key
 from domain.users import EmailTaken, NewUser, UserChanges
 
-ANONYMOUS = Context()
 SAME = [
     ("ann@münchen.example", "ann@xn--mnchen-3ya.example"),
     ("ann@xn--mnchen-3ya.example", "Ann@MÜNCHEN.example"),

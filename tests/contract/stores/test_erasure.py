@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from sqlalchemy import Engine, event, inspect, text, update
 
 import adapters.sql
@@ -57,7 +57,6 @@ from domain.attributes import StaleVersion
 from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
 SCOPES = frozenset({"users:read", "users:write", "users:erase"})
-ANONYMOUS = Context()
 EMAIL, FORMER = "Needle.Ünique@example.org", "former.needle@example.org"
 NAME, FORMER_NAME = 'Needle "Ö" O\'Brien', "FormerNeedle"
 SUBJECT, REQUEST = "subject-needle", "request-needle"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from database_servers import MariaServer, PostgresServer
 from sqlalchemy import Engine, make_url, text
 
@@ -25,7 +25,7 @@ from adapters.sql.transactions import Transactions, core_connection
 from adapters.sql.users import USERS_TABLE
 from application.audit import AuditLog
 from application.deadlines import deadline, restart_deadline, time_left
-from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, Unavailable, UnitOfWork
+from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable, UnitOfWork
 from application.search import Search, Slice
 from application.units import retrying
 from application.users import USER_TYPE
@@ -33,7 +33,6 @@ from domain.users import EmailTaken, NewUser, User, UserChanges
 
 pytestmark = pytest.mark.slow
 
-ANONYMOUS = Context()
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POSTGRESQL = ["postgresql_18", "postgresql_15"]
 SERVERS = [*POSTGRESQL, "mariadb"]

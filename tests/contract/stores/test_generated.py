@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
+from contract.stores.directories import ANONYMOUS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
@@ -16,7 +17,7 @@ from adapters.memory.store import MemoryStore
 from adapters.sql.repository import SqlReader
 from adapters.sql.store import SqlStore
 from adapters.sql.users import USERS_TABLE
-from application.ports import Begin, Context
+from application.ports import Begin
 from application.search import (
     Condition,
     Numbered,
@@ -32,7 +33,6 @@ from domain.errors import Invalid
 from domain.users import EmailTaken, NewUser, User
 
 ATTRIBUTES = ("email", "name", "is_active", "role", "creation_time", "update_time")
-ANONYMOUS = Context()
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 # Few letters, so that values repeat. Each could be sorted or folded wrongly in a different way.

@@ -6,12 +6,12 @@ from functools import cmp_to_key
 from typing import Any
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application.groups import GROUP_TYPE, MEMBERSHIPS
-from application.ports import Context, Reader
+from application.ports import Reader
 from application.search import (
     AnyOf,
     Condition,
@@ -35,7 +35,6 @@ from domain.users import NewUser
 
 pytestmark = pytest.mark.slow
 
-ANONYMOUS = Context()
 NAMES = ("Ann", "ann", "bö", "c%_", "ab")
 DESCRIPTIONS = (None, None, "Ann", "a\nb", "BÖ")
 USERS, GROUPS = 7, 5

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 
 from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
@@ -19,7 +19,6 @@ from application.commands import Commands
 from application.deadlines import deadline
 from application.idempotency import IdempotentRequest, run_idempotently
 from application.ports import (
-    Context,
     KeyInUse,
     KeyReused,
     StoredResponse,
@@ -31,7 +30,6 @@ from application.units import retrying
 from application.users import USER_TYPE
 from domain.users import EmailTaken, NewUser
 
-ANONYMOUS = Context()
 TTL = timedelta(hours=24)
 REQUEST = IdempotentRequest("k" * 64, "d" * 64, "o")
 THREADS = 12

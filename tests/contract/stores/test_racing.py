@@ -7,16 +7,15 @@ from types import NoneType
 from typing import TypeVar
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from database_processes import in_processes, write
 
 from application.deadlines import deadline
-from application.ports import ConcurrentUpdate, Context
+from application.ports import ConcurrentUpdate
 from application.users import USER_TYPE
 from domain.errors import RosterError
 from domain.users import EmailTaken, NewUser, User, UserChanges
 
-ANONYMOUS = Context()
 THREADS = 20
 
 

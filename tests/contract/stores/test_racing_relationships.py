@@ -10,11 +10,11 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
-from contract.stores.directories import RelatedDirectory
+from contract.stores.directories import ANONYMOUS, RelatedDirectory
 
 from application.deadlines import deadline
 from application.groups import MEMBERSHIPS
-from application.ports import ConcurrentUpdate, Context, LinkChange
+from application.ports import ConcurrentUpdate, LinkChange
 from application.relationships import RelatedNotFound, fingerprint
 from application.search import Search, Slice
 from application.units import retrying
@@ -23,7 +23,6 @@ from domain.errors import RosterError
 from domain.groups import GroupChanges, GroupNotFound
 from domain.users import UserNotFound
 
-ANONYMOUS = Context()
 THREADS = 8
 MEMBERS, GROUPS = MEMBERSHIPS.ends
 

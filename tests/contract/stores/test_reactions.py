@@ -5,20 +5,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from contract.stores.directories import RelatedDirectory
+from contract.stores.directories import ANONYMOUS, RelatedDirectory
 
 from application.bulk_commands import BulkCommands
 from application.commands import Commands
 from application.groups import GROUP_TYPE
 from application.operations import Change, Create, CreatedBy, Delete, Operation, Operations
-from application.ports import Context, UnitOfWork
+from application.ports import UnitOfWork
 from application.record_import import Import, ImportOptions, Record
 from application.search import Search
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.users import NewUser
-
-ANONYMOUS = Context()
 
 
 class Chronicle:

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from database_servers import MariaServer, PostgresServer
 from sqlalchemy import Engine, make_url
 
@@ -17,13 +17,12 @@ from adapters.sql import schema
 from adapters.sql.database_checks import check_database
 from adapters.sql.engine import make_engine
 from adapters.sql.metadata import METADATA
-from application.ports import Context, Unavailable
+from application.ports import Unavailable
 from application.users import USER_TYPE
 from domain.users import NewUser
 
 pytestmark = pytest.mark.slow
 
-ANONYMOUS = Context()
 ANN = NewUser(email="ann@example.org", name="Ann")
 TABLES = sorted(METADATA.tables)
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import pytest
-from contract.stores.directories import RelatedDirectory
+from contract.stores.directories import ANONYMOUS, RelatedDirectory
 
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
 from application.inclusion import Step
@@ -14,7 +14,6 @@ from domain.attributes import StaleVersion
 from domain.groups import GroupChanges, GroupNotFound, NameTaken
 from domain.users import UserNotFound
 
-ANONYMOUS = Context()
 MEMBERS, GROUPS = MEMBERSHIPS.ends
 
 

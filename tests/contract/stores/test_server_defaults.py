@@ -12,7 +12,7 @@ from typing import Any
 import psycopg2
 import pymysql
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from sqlalchemy import Engine, make_url, text
 
 from adapters.sql import schema
@@ -21,7 +21,7 @@ from adapters.sql.repository import SqlCsvExporter
 from adapters.sql.transactions import Transactions, core_connection
 from adapters.sql.users import USERS_TABLE
 from application.deadlines import deadline
-from application.ports import Context, StoredResponse, Unavailable, UnitOfWork
+from application.ports import StoredResponse, Unavailable, UnitOfWork
 from application.search import Condition, Op, Order, Search, Slice
 from application.units import retrying
 from application.users import USER_TYPE
@@ -30,7 +30,6 @@ from domain.users import NewUser, User, UserChanges
 pytestmark = pytest.mark.slow
 
 ROSTER = str(Path(sys.executable).with_name("roster"))
-ANONYMOUS = Context()
 NAMES = ["Jürgen", "Ēve 😀", r"Back\slash", r"O'Neill\'s", "100%_sure", 'Quo"te']
 DEFAULTS_OF_POSTGRESQL = {
     "client_encoding": "'LATIN1'",

@@ -3,15 +3,14 @@
 from datetime import UTC, datetime
 
 import pytest
-from contract.stores.directories import Directory
+from contract.stores.directories import ANONYMOUS, Directory
 from sqlalchemy import event
 
-from application.ports import ConcurrentUpdate, Context
+from application.ports import ConcurrentUpdate
 from application.users import USER_TYPE
 from domain.attributes import StaleVersion
 from domain.users import EmailTaken, NewUser, User, UserChanges, UserNotFound
 
-ANONYMOUS = Context()
 ANN = NewUser(email="Ann@Example.org", name="Ann")
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from api.constants import JSONAPI, USERS
+from api.constants import GROUPS, JSONAPI, USERS
 from api.tokens import KEY_SET, SECRET
 from api_client import ApiClient, ApiResponse
 from flask import Flask
@@ -38,7 +38,6 @@ SETTINGS = {
 CODES = error_codes([USER_TYPE, GROUP_TYPE])
 RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
 TOP_LEVEL = {"jsonapi", "links", "data", "errors", "meta", "included", "atomic:results"}
-GROUPS = "/api/v1/groups"
 LINKS = {"self", "related", "describedby", "first", "prev", "next", "last"}
 ERROR = {"id", "links", "status", "code", "title", "detail", "source", "meta"}
 

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import GROUPS, USERS
 from api_client import ApiClient
 
-USERS = "/api/v1/users"
-GROUPS = "/api/v1/groups"
 MEMBERS = f"{GROUPS}/1/relationships/members"
 OWNER = f"{GROUPS}/1/relationships/owner"
 

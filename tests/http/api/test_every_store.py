@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from api.conftest import RELATIONSHIPS, CheckedClient
-from api.constants import USERS
+from api.constants import ATOMIC, GROUPS, USERS
 from api_client import ApiClient
 from flask import Flask
 
@@ -20,8 +20,6 @@ pytestmark = pytest.mark.slow
 Build = Callable[..., Flask]
 Parts = tuple[int, dict[str, str], bytes]
 
-GROUPS = "/api/v1/groups"
-ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 NAMES = ("Zoë", "Zoe", "zoe", "Ånn", "𝒜nn", "\uffee", "a,b", "100%", "o_o", "Straße", "b\\")
 FILTERS = (
     "",

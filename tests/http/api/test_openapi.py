@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from api.conftest import CheckedClient
-from api.constants import JSONAPI, OPERATIONS, USERS
+from api.constants import GROUPS, JSONAPI, OPERATIONS, USERS
 from api_client import ApiClient
 from flask import Flask
 from jsonschema import Draft202012Validator
@@ -23,7 +23,6 @@ from application.users import USER_TYPE
 Create = Callable[..., dict[str, Any]]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-GROUPS = "/api/v1/groups"
 
 
 @pytest.fixture

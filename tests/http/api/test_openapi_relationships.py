@@ -5,16 +5,13 @@ from typing import Any
 
 import pytest
 from api.conftest import CheckedClient
+from api.constants import ATOMIC, GROUPS, JSONAPI, USERS
 from api.tokens import SECRET
 from api_client import ApiClient
 from flask import Flask
 from jsonschema import Draft202012Validator
 
-USERS = "/api/v1/users"
-GROUPS = "/api/v1/groups"
 MEMBERS = f"{GROUPS}/{{id}}/relationships/members"
-JSONAPI = "application/vnd.api+json"
-ATOMIC = f'{JSONAPI};ext="https://jsonapi.org/ext/atomic"'
 
 Create = Callable[..., dict[str, Any]]
 

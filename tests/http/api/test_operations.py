@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from api.conftest import CheckedClient
-from api.constants import JSONAPI, USERS
+from api.constants import ATOMIC, JSONAPI, USERS
 from api_client import ApiClient
 from flask import Flask
 
@@ -14,7 +14,6 @@ Create = Callable[..., dict[str, Any]]
 
 URL = "/api/v1/operations"
 EXTENSION = "https://jsonapi.org/ext/atomic"
-ATOMIC = f'{JSONAPI};ext="{EXTENSION}"'
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 

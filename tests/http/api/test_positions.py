@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from api.conftest import Build, CheckedClient
-from api.constants import ATOMIC, JSONAPI, OPERATIONS, USERS
+from api.constants import ATOMIC, GROUPS, JSONAPI, OPERATIONS, USERS
 from api.tokens import secret_token
 from api_client import ApiClient
 
@@ -20,7 +20,6 @@ from application.ports import Positions, RequestPosition
 
 POSITION = "Roster-Position"
 ORIGIN = "https://app.example.org"
-GROUPS = "/api/v1/groups"
 SCOPES = ("users:read", "users:write", "groups:read", "groups:write")
 BOTH = {"Authorization": f"Bearer {secret_token(*SCOPES, subject='both')}"}
 

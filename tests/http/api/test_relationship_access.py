@@ -5,17 +5,15 @@ from typing import Any
 
 import pytest
 from api.conftest import CheckedClient
+from api.constants import ATOMIC, GROUPS, USERS
 from api.tokens import SECRET, secret_token
 from api_client import ApiClient
 from flask import Flask
 
-USERS = "/api/v1/users"
-GROUPS = "/api/v1/groups"
 MEMBERS = f"{GROUPS}/1/relationships/members"
 MEMBERSHIPS = f"{USERS}/1/relationships/groups"
 OWNER = f"{GROUPS}/1/relationships/owner"
 SCOPES = ("users:read", "users:write", "groups:read", "groups:write")
-ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 Create = Callable[..., dict[str, Any]]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import GROUPS
 from api_client import ApiClient
 
-GROUPS = "/api/v1/groups"
 MEMBERS = f"{GROUPS}/1/relationships/members"
 OWNER = f"{GROUPS}/1/relationships/owner"
 

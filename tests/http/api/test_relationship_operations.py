@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api.constants import ATOMIC, GROUPS
 from api_client import ApiClient
 
-GROUPS = "/api/v1/groups"
 MEMBERS = f"{GROUPS}/1/relationships/members"
 OWNER = f"{GROUPS}/1/relationships/owner"
-ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
 AT = "/atomic:operations/0"
 
 Create = Callable[..., dict[str, Any]]
