@@ -91,16 +91,7 @@ class Commands(Generic[N, E]):
         self._authorize_links(context, related)
 
         def unit(work: UnitOfWork) -> E:
-            entities = work.repository(self._type)
-            before = entities.get(entity_id)
-            self._require_related(work, changes.attributes, related)
-            before.require_version(expected)
-            after = before.with_changes(changes, at=work.now)
-            for relationship, ids in self._lists(related):
-                to = Replacement(relationship, ids, self._replaceable)
-                change = replace_links(work, entity_id, to)
-                work.link_count.add(len(change.added) + len(change.removed))
-            return before if after is before else entities.save(after, before=before)
+            return self._change(work, entity_id, changes, expected, related)
 
         return self._run(context, unit)
 
@@ -121,12 +112,7 @@ class Commands(Generic[N, E]):
         changes = self._type.changes({reference.name: related_id})
 
         def unit(work: UnitOfWork) -> E:
-            entities = work.repository(self._type)
-            before = entities.get(entity_id)
-            self._require_related(work, changes.attributes, _NO_IDS)
-            before.require_version(expected)
-            after = before.with_changes(changes, at=work.now)
-            return before if after is before else entities.save(after, before=before)
+            return self._change(work, entity_id, changes, expected, _NO_IDS)
 
         return self._run(context, unit)
 
@@ -190,6 +176,25 @@ class Commands(Generic[N, E]):
     def _authorize_links(self, context: Context, related: RelatedIds) -> None:
         for relationship, _ in self._lists(related):
             self._policy.authorize_relationship(context.principal, Action.CREATE, relationship)
+
+    def _change(
+        self,
+        work: UnitOfWork,
+        entity_id: int,
+        changes: EntityChanges,
+        expected: Container[int] | None,
+        related: RelatedIds,
+    ) -> E:
+        entities = work.repository(self._type)
+        before = entities.get(entity_id)
+        self._require_related(work, changes.attributes, related)
+        before.require_version(expected)
+        after = before.with_changes(changes, at=work.now)
+        for relationship, ids in self._lists(related):
+            to = Replacement(relationship, ids, self._replaceable)
+            change = replace_links(work, entity_id, to)
+            work.link_count.add(len(change.added) + len(change.removed))
+        return before if after is before else entities.save(after, before=before)
 
     def _lists(self, related: RelatedIds) -> list[tuple[ToMany, Collection[int]]]:
         if not related:
