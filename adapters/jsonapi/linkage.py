@@ -3,12 +3,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.errors import ErrorObject
 from adapters.jsonapi.kinds import Id
 from adapters.jsonapi.resource import RelationshipField
+from adapters.jsonapi.structure import StructureErrors
 from application.operations import CreatedBy, Results
 from application.relationships import RelatedNotFound
 
@@ -19,12 +20,6 @@ MAX_IDENTIFIERS: Final = 1000
 
 FindCreation = Callable[[str, str], int | None]
 """Returns the position of the earlier operation that creates the resource of a type and a lid."""
-
-
-class AddError(Protocol):
-    """Adds an error of the document's structure."""
-
-    def __call__(self, pointer: str, detail: str, *, code: str = ...) -> None: ...
 
 
 def no_creation(_: str, __: str) -> None:
@@ -86,24 +81,23 @@ Linkages = Mapping[str, Linkage]
 class LinkageParser:
     """Parses the linkage of one document. `created` finds what a lid refers to."""
 
-    add_error: AddError
+    structure: StructureErrors
     catalog: Catalog
     created: FindCreation = no_creation
 
-    def parse(self, owner: Mapping[str, Any], at: str, field: RelationshipField) -> Linkage | None:
+    def parse(self, owner: dict[str, Any], at: str, field: RelationshipField) -> Linkage | None:
         """Returns the linkage in `data` of its owner, or None after an error of its structure.
 
         The owner is a relationship object, a document or an operation; `at` is its pointer.
         """
-        data, place = owner["data"], f"{at}/data"
-        is_partial = _is_partial(owner.get("links"))
+        place = f"{at}/data"
         if not field.is_many:
-            if data is None:
+            if owner["data"] is None:
                 return Linkage(place, field, ())
-            identifier = self._identifier(data, place, 0)
+            identifier = self._identifier(owner["data"], place, 0)
             return Linkage(place, field, (identifier,)) if identifier else None
-        if not isinstance(data, list):
-            self.add_error(place, "data must be an array.", code="wrong_json_type")
+        data = self.structure.member(owner, at, "data", list)
+        if data is None:
             return None
         identifiers: dict[tuple[str, object], Identifier] = {}
         invalid = 0
@@ -114,39 +108,31 @@ class LinkageParser:
                 invalid += 1
         if len(identifiers) + invalid > MAX_IDENTIFIERS:
             detail = f"data has more than {MAX_IDENTIFIERS} identifiers. Send several requests."
-            self.add_error(place, detail, code="too_many_identifiers")
+            self.structure.add_error(place, detail, code="too_many_identifiers")
             return None
-        return None if invalid else Linkage(place, field, (*identifiers.values(),), is_partial)
+        if invalid:
+            return None
+        is_partial = _is_partial(owner.get("links"))
+        return Linkage(place, field, (*identifiers.values(),), is_partial)
 
     def _identifier(self, value: Any, at: str, position: int) -> Identifier | None:
-        if not isinstance(value, dict):
-            detail = "A resource identifier must be an object."
-            self.add_error(at, detail, code="wrong_json_type")
+        if not self.structure.is_object(value, at, "A resource identifier"):
             return None
-        kind = self._text(value, at, "type")
+        kind = self.structure.member(value, at, "type", str, required=True)
         if "id" in value or "lid" not in value:
-            text = self._text(value, at, "id")
+            text = self.structure.member(value, at, "id", str, required=True)
             if kind is None or text is None:
                 return None
             resource = self.catalog.resources.get(kind)
             parsed = (resource.id if resource else _ANY_ID).parse(text)
             return Identifier(at, kind, -1 - position if parsed is None else parsed)
-        lid = self._text(value, at, "lid")
+        lid = self.structure.member(value, at, "lid", str, required=True)
         if kind is None or lid is None:
             return None
         if (creation := self.created(kind, lid)) is not None:
             return Identifier(at, kind, CreatedBy(creation))
         detail = "No earlier operation creates a resource with this lid."
-        self.add_error(f"{at}/lid", detail, code="unknown_lid")
-        return None
-
-    def _text(self, value: dict[str, Any], at: str, name: str) -> str | None:
-        if name not in value:
-            self.add_error(at, f"The member {name} is missing.", code="missing_member")
-        elif isinstance(text := value[name], str):
-            return text
-        else:
-            self.add_error(f"{at}/{name}", f"{name} must be a string.", code="wrong_json_type")
+        self.structure.add_error(f"{at}/lid", detail, code="unknown_lid")
         return None
 
 

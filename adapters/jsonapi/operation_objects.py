@@ -151,8 +151,7 @@ class OperationsParser:
         if not relationship.is_many and op != "update":
             detail = f"{relationship.name} relates to at most one resource. op must be update."
             self._add_error(f"{at}/op", detail)
-        if "data" not in operation:
-            self._add_error(at, "The member data is missing.", code="missing_member")
+        if not self._structure.has_member(operation, at, "data"):
             return None
         return self._structure.linkages.parse({"data": operation["data"]}, at, relationship)
 

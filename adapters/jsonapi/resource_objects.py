@@ -5,12 +5,12 @@ The domain checks the values of the fields.
 
 import json
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
 from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
-from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError
+from adapters.jsonapi.errors import ErrorObject, RequestError
 from adapters.jsonapi.linkage import (
     FindCreation,
     Linkage,
@@ -21,6 +21,7 @@ from adapters.jsonapi.linkage import (
     type_errors,
 )
 from adapters.jsonapi.resource import RelationshipField, Resource
+from adapters.jsonapi.structure import StructureErrors
 from adapters.strict_json import NotStrict, parse
 from domain.errors import MAX_QUOTED_LENGTH
 
@@ -142,8 +143,7 @@ def read_linkage(
     """
     structure = StructureValidator(lambda: example_linkage(relationship), catalog)
     document = structure.data_document(text)
-    if "data" not in document:
-        structure.add_error("", "The member data is missing.", code="missing_member")
+    if not structure.has_member(document, "", "data"):
         structure.raise_errors()
     linkage = structure.linkages.parse(document, "", relationship)
     structure.raise_errors()
@@ -155,14 +155,6 @@ def example_linkage(relationship: RelationshipField) -> str:
     """Returns a short document that changes a relationship."""
     one = {"type": relationship.type, "id": "1"}
     return json.dumps({"data": [one] if relationship.is_many else one})
-
-
-_TYPE_NAMES: Final[Mapping[Any, str]] = {dict: "an object", list: "an array", str: "a string"}
-
-
-_ENVELOPE: Final = frozenset(("", "/data"))
-"""The pointers of the errors that an example of the whole document explains."""
-_EXPLAINED: Final = frozenset(("invalid_document", "missing_member", "wrong_json_type"))
 
 
 def example_document(resource: Resource, resource_id: str | None = None) -> str:
@@ -184,11 +176,8 @@ def example_document(resource: Resource, resource_id: str | None = None) -> str:
 _NO_RELATIONSHIPS: Final[Mapping[str, RelationshipField]] = MappingProxyType({})
 
 
-class StructureValidator:
-    """Collects the first MAX_ERRORS errors of a document's structure, and counts the others.
-
-    `example` returns a valid document. An error shows it if the document has no resource object.
-    """
+class StructureValidator(StructureErrors):
+    """Checks the structure of a document, and collects its errors."""
 
     def __init__(
         self,
@@ -196,53 +185,8 @@ class StructureValidator:
         catalog: Catalog = NO_RELATIONSHIPS,
         created: FindCreation = no_creation,
     ) -> None:
-        self._example = example
-        self.linkages = LinkageParser(self.add_error, catalog, created)
-        self._errors: list[ErrorObject] = []
-        self._omitted = 0
-
-    def add_error(self, pointer: str, detail: str, *, code: str = "invalid_document") -> None:
-        """Adds an error to the list, or to the number of the others if the list is full."""
-        if len(self._errors) == MAX_ERRORS:
-            self._omitted += 1
-            return
-        self._errors.append(ErrorObject(status=400, code=code, detail=detail, pointer=pointer))
-
-    def raise_errors(self) -> None:
-        """Raises RequestError (400) with all errors, if there are any."""
-        if not self._errors:
-            return
-        for position, error in enumerate(self._errors):
-            if error.pointer in _ENVELOPE and error.code in _EXPLAINED:
-                detail = f"{error.detail} Send a document such as {self._example()}."
-                self._errors[position] = replace(error, detail=detail)
-                break
-        raise RequestError(*self._errors, omitted=self._omitted)
-
-    def is_object(self, value: Any, at: str, description: str) -> bool:
-        """Returns True if the value is an object. Adds an error if it is not."""
-        if not isinstance(value, dict):
-            self.add_error(at, f"{description} must be an object.", code="wrong_json_type")
-        return isinstance(value, dict)
-
-    def member(
-        self, owner: dict[str, Any], at: str, name: str, kind: type, *, required: bool = False
-    ) -> Any:
-        """Returns the member `name` of the object `owner` at the JSON Pointer `at`.
-
-        Adds an error and returns None if the member has another JSON type, or if it is required and
-        missing.
-        """
-        if name not in owner:
-            if required:
-                self.add_error(at, f"The member {name} is missing.", code="missing_member")
-            return None
-        if isinstance(value := owner[name], kind):
-            return value
-        self.add_error(
-            f"{at}/{name}", f"{name} must be {_TYPE_NAMES[kind]}.", code="wrong_json_type"
-        )
-        return None
+        super().__init__(example)
+        self.linkages = LinkageParser(self, catalog, created)
 
     def local_id(self, owner: dict[str, Any], at: str) -> str | None:
         """Returns the member `lid` of an object. Adds an error if it is invalid or too long."""
