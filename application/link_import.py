@@ -42,8 +42,9 @@ class UnknownReferences(NotFound):
 
     def __init__(self, entity_type: AnyType, unknown: int, records: int) -> None:
         error = entity_type.not_found
+        refer = "refers" if unknown == 1 else "refer"
         super().__init__(
-            f"{unknown:,} of {records:,} lines refer to no {error.noun}; nothing was changed."
+            f"{unknown:,} of {records:,} lines {refer} to no {error.noun}; nothing was changed."
         )
         self.code = error.code  # type: ignore[misc]  # that of the type
 

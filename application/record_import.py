@@ -142,8 +142,9 @@ class ImportRefused(Conflict):
     code = "import_refused"
 
     def __init__(self, summary: ImportSummary) -> None:
+        are_bad = "is bad" if summary.bad == 1 else "are bad"
         super().__init__(
-            f"{summary.bad} of {summary.records} records are bad; nothing was imported."
+            f"{summary.bad:,} of {summary.records:,} records {are_bad}; nothing was imported."
         )
         self.summary = ImportSummary(bad=summary.bad)
 

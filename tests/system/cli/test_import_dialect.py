@@ -141,7 +141,7 @@ def test_twenty_invalid_records_are_printed_and_all_are_counted(
         "580 more invalid records. All errors by attribute and code:",
         "      500  is_active: wrong_type",
         "      100  name: missing",
-        "Error: import_refused: 600 of 1000 records are bad; nothing was imported.",
+        "Error: import_refused: 600 of 1,000 records are bad; nothing was imported.",
     ]
     assert len(bad.read_text().splitlines()) == 601
     assert stat.S_IMODE(bad.stat().st_mode) == 0o600

@@ -101,7 +101,7 @@ def test_an_import_may_take_longer_than_a_request(sqlite_url: str, roster: Roste
             with pytest.raises(sqlite3.OperationalError):  # after a second
                 other.execute("BEGIN IMMEDIATE")
         error = process.communicate()[1]
-    assert b"Error: import_refused: 1000 of 1001 records are bad" in error
+    assert b"Error: import_refused: 1,000 of 1,001 records are bad" in error
 
 
 def test_the_file_below_standard_input_is_not_overwritten(

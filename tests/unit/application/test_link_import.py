@@ -231,6 +231,10 @@ def test_a_list_is_changed_by_ids_and_keys(directory: Directory) -> None:
     with pytest.raises(UnknownReferences) as unknown:
         change("3", "zed@example.org", "007", "9" * 30, "4")
     assert unknown.value.code == "user_not_found"
+    assert unknown.value.detail == "4 of 5 lines refer to no user; nothing was changed."
+    with pytest.raises(UnknownReferences, match="1 of 2 lines refers to no user"):
+        change("3", "zed@example.org")
+    del directory.rejected[4:]
     assert directory.errors() == [(line, None, "user_not_found") for line in (2, 3, 4, 5)]
     assert directory.pairs() == [("Staff", "bob@example.org")]
 

@@ -81,6 +81,9 @@ def test_reports_all_kinds_of_bad_records_in_order(store: MemoryStore) -> None:
         (5, ["email_taken"]),
     ]
     assert caught.value.summary == ImportSummary(bad=4)
+    assert caught.value.detail == "4 of 5 records are bad; nothing was imported."
+    with pytest.raises(ImportRefused, match="1 of 1 records is bad"):
+        Import(USER_TYPE, store.begin)([unreadable], ANONYMOUS, ImportOptions(), Reports())
     assert names(store) == []
 
 
