@@ -31,9 +31,10 @@ class Catalog:
         resources, by_type, nouns = {}, {}, {}
         for entity_type, resource in declared:
             of_type = relationships.of(entity_type)
-            if different := resource.relationships.keys() ^ of_type.keys():
+            if different := sorted(resource.relationships.keys() ^ of_type.keys()):
                 raise ValueError(
-                    f"The relationships of {resource.type} are not declared twice: {different}."
+                    f"The schema and the application disagree about relationships of "
+                    f"{resource.type}: {', '.join(different)}. Declare each in both."
                 )
             resources[resource.type] = resource
             by_type[resource.type] = of_type

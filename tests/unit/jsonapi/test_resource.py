@@ -1,5 +1,6 @@
 """Everything that the format derives from a declaration, and the texts of values."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from io import BytesIO
@@ -17,6 +18,7 @@ from adapters.api.openapi.parameters import list_parameters
 from adapters.api.openapi.schemas import schemas
 from adapters.files.formats import FORMATS
 from adapters.files.writing import write_csv, write_jsonl
+from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.cursors import Cursors
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.errors import RequestError
@@ -30,7 +32,9 @@ from adapters.jsonapi.kinds import (
 )
 from adapters.jsonapi.parameters import FieldSelection, collection, single
 from adapters.jsonapi.resource import Resource
-from application.relationships import Association
+from adapters.resources.groups import GROUPS
+from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
+from application.relationships import Association, Relationships
 from application.search import Condition, Op, Order, Page
 from application.users import USER_TYPE
 from domain.attributes import AttributeRules
@@ -333,6 +337,18 @@ def test_a_relationship_may_lack_a_description() -> None:
         books = Relationship(many=True, type_="books")
 
     assert Resource.of(ShelfSchema).relationships["books"].description == ""
+
+
+def test_rejects_a_relationship_that_only_the_schema_or_the_application_declares() -> None:
+    message = (
+        "The schema and the application disagree about relationships of groups: owner. "
+        "Declare each in both."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Catalog.of([(GROUP_TYPE, GROUPS)], Relationships(MEMBERSHIPS))
+    own = Resource("groups", {}, relationships={"members": GROUPS.relationships["members"]})
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Catalog.of([(GROUP_TYPE, own)], Relationships(MEMBERSHIPS, OWNER))
 
 
 def test_the_columns_of_pairs_of_one_type_are_named_by_the_relationships() -> None:
