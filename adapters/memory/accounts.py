@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final, Protocol
 
 from adapters.memory.search import page_of
 from application.ports import (
@@ -309,10 +309,18 @@ class MemoryAccountRecords(AccountRecords):
         return MemoryCounters(self._tables)
 
 
-class MemoryAccountReader(AccountReader):
-    """The committed data of accounts. `store` has the committed `account_tables`."""
+class CommittedAccounts(Protocol):
+    """The part of a store that the reader of accounts needs."""
 
-    def __init__(self, store: Any) -> None:
+    @property
+    def account_tables(self) -> AccountTables:
+        """The committed data of accounts."""
+
+
+class MemoryAccountReader(AccountReader):
+    """Reads the committed data of accounts."""
+
+    def __init__(self, store: CommittedAccounts) -> None:
         self._store = store
 
     def account(self, user_id: int) -> Account:
@@ -341,5 +349,4 @@ class MemoryAccountReader(AccountReader):
 
     @property
     def _tables(self) -> AccountTables:
-        tables: AccountTables = self._store.account_tables
-        return tables
+        return self._store.account_tables

@@ -62,7 +62,7 @@ class MemoryEvents(Events):
                 self._rows[event.id] = event._replace(actor=None, request_id=None)
 
 
-class Committed(Protocol):
+class CommittedEvents(Protocol):
     """The part of a store that the reader of its audit log needs."""
 
     @property
@@ -73,7 +73,7 @@ class Committed(Protocol):
 class MemoryEventReader(EventReader):
     """Reads the committed events."""
 
-    def __init__(self, store: Committed) -> None:
+    def __init__(self, store: CommittedEvents) -> None:
         self._store = store
 
     def page(self, search: Search) -> Page[Event]:

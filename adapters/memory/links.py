@@ -122,7 +122,7 @@ class MemoryLinks(Links):
         return first_linked(self._pairs, self._relationship, self._rows, source_ids, limit)
 
 
-class Committed(Protocol):
+class CommittedPairs(Protocol):
     """The part of a store that the reader of its pairs needs."""
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
@@ -135,7 +135,7 @@ class Committed(Protocol):
 class MemoryLinkReader(LinkReader):
     """Reads the committed pairs."""
 
-    def __init__(self, store: Committed) -> None:
+    def __init__(self, store: CommittedPairs) -> None:
         self._store = store
 
     def first(

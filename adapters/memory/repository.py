@@ -117,7 +117,7 @@ class MemoryRepository(Repository[N, E]):
         ]
 
 
-class Committed(Protocol):
+class CommittedRows(Protocol):
     """The part of a store that its readers need."""
 
     def rows(self, entity_type: AnyType) -> Mapping[int, Any]:
@@ -130,7 +130,7 @@ class Committed(Protocol):
 class MemoryReader(Reader[E]):
     """Reads the committed entities of a type."""
 
-    def __init__(self, entity_type: EntityType[Any, E], store: Committed) -> None:
+    def __init__(self, entity_type: EntityType[Any, E], store: CommittedRows) -> None:
         self._type = entity_type
         self._store = store
 
