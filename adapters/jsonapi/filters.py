@@ -310,9 +310,9 @@ class FilterParser:
         self._errors.add(name, detail)
         return None
 
-    def _condition(self, name: str, attribute: Attribute, of: _Values) -> Condition | None:
-        op = of.op
-        texts = of.texts[0].split(",") if of.is_list else of.texts
+    def _condition(self, name: str, attribute: Attribute, sent: _Values) -> Condition | None:
+        op = sent.op
+        texts = sent.texts[0].split(",") if sent.is_list else sent.texts
         if len(max(texts, key=len)) > MAX_VALUE_LENGTH:
             self._errors.add(name, _TOO_LONG)
             return None

@@ -30,13 +30,13 @@ def no_creation(_: str, __: str) -> None:
 class Identifier:
     """A resource identifier object. `pointer` is its JSON Pointer.
 
-    `which` is the id, or the operation that creates the resource. An id that no resource can have
-    is replaced by a number below zero, so that the resource does not exist.
+    `key` is the id, or the operation that creates the resource. An id that no resource can have is
+    replaced by a number below zero, so that the resource does not exist.
     """
 
     pointer: str
     type: str
-    which: int | CreatedBy
+    key: int | CreatedBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Linkage:
     @property
     def keys(self) -> list[int | CreatedBy]:
         """The related resources: their ids, or the operations that create them."""
-        return [each.which for each in self.identifiers]
+        return [each.key for each in self.identifiers]
 
     @property
     def ids(self) -> list[int]:
@@ -65,7 +65,7 @@ class Linkage:
     @property
     def key(self) -> int | CreatedBy | None:
         """The resource of a to-one relationship, or None."""
-        return self.identifiers[0].which if self.identifiers else None
+        return self.identifiers[0].key if self.identifiers else None
 
     @property
     def id(self) -> int | None:
@@ -141,9 +141,9 @@ _ANY_ID: Final = Id()
 
 def _identity(identifier: Identifier, value: dict[str, Any]) -> object:
     """Returns the identity within one type. Different impossible ids stay different."""
-    if isinstance(identifier.which, int) and identifier.which < 0:
+    if isinstance(identifier.key, int) and identifier.key < 0:
         return value["id"]
-    return identifier.which
+    return identifier.key
 
 
 def _is_partial(links: object) -> bool:
@@ -210,8 +210,8 @@ def _pointers(error: RelatedNotFound, linkages: Linkages, earlier: Results) -> l
 
 def _member_and_id(identifier: Identifier, earlier: Results) -> tuple[str, int | None]:
     """Returns the member that identifies a resource, and the id of the resource."""
-    which = identifier.which
-    if isinstance(which, int):
-        return "id", which
-    entity = earlier[which.operation] if which.operation < len(earlier) else None
+    key = identifier.key
+    if isinstance(key, int):
+        return "id", key
+    entity = earlier[key.operation] if key.operation < len(earlier) else None
     return "lid", entity.id if entity else None
