@@ -78,14 +78,17 @@ def session_routes(
         body = document(data, url, urls.openapi)
         return http.response(201, body, headers={"Location": url, **NO_STORE})
 
-    def page(user_id: int, writer: DocumentWriter) -> Response:
-        query = http.query()
+    def read_query(user_id: int) -> parameters.CollectionQuery:
         within = queries.about(user_id)
-        collection_query = parameters.collection(query, SESSIONS, cursors, within=within)
+        return parameters.collection(http.query(), SESSIONS, cursors, within=within)
+
+    def page(
+        user_id: int, collection_query: parameters.CollectionQuery, writer: DocumentWriter
+    ) -> Response:
         page = queries.page(user_id, collection_query.search, current_request().principal)
         shown = Page(tuple(map(_shown, page.items)), page.more, page.total)
         profile = http.uses_cursor_profile(collection_query)
-        body = writer.collection(shown, collection_query, query=query, profile=profile)
+        body = writer.collection(shown, collection_query, query=http.query(), profile=profile)
         return http.ok(body, profile=profile)
 
     def one(user_id: int, session_id: str, writer: DocumentWriter) -> Response:
@@ -102,7 +105,8 @@ def session_routes(
         return http.deleted()
 
     def list_own() -> Response:
-        return page(session().user_id, own_writer)
+        user_id = session().user_id
+        return page(user_id, read_query(user_id), own_writer)
 
     def end_own() -> Response:
         no_parameters()
@@ -120,8 +124,9 @@ def session_routes(
         return end(session().user_id, own_id(session_id))
 
     def list_of_user(user_id: int) -> Response:
+        collection_query = read_query(user_id)
         must_exist(user_id)
-        return page(user_id, writer_of(user_id))
+        return page(user_id, collection_query, writer_of(user_id))
 
     def end_all_of_user(user_id: int) -> Response:
         no_parameters()

@@ -88,6 +88,15 @@ def test_an_unknown_parameter_gets_400(request_of: Any, route: Route, name: str)
     assert "secret-7" not in response.text
 
 
+@every(WITH_SCOPES)
+def test_parameters_are_checked_before_the_user(request_of: Any, route: Route) -> None:
+    send = request_of(route)
+    send.url = send.url.replace("/users/1/", "/users/999/")
+    (error,) = send("?page=secret-7").json["errors"]
+    assert (error["status"], error["source"]) == ("400", {"parameter": "page"})
+    assert send().status_code == 404
+
+
 @every(ROUTES)
 def test_accept_is_negotiated(request_of: Any, route: Route) -> None:
     send = request_of(route)
