@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 import orjson
 from marshmallow import ValidationError
 
-from adapters.jsonapi.kinds import Kind
+from adapters.jsonapi.kinds import Id, Kind
 from adapters.jsonapi.resource import Resource
 from application.keys import Keys
 from application.search import (
@@ -208,13 +208,12 @@ class ListCursors:
     def adjacent_key(self, key: Key, *, beyond: bool) -> Key:
         """Returns the key right after a key, or right before it if `beyond` is false.
 
-        No item can be between the two: an id is an integer and the last attribute of every
-        ordering.
+        No item can be between the two, because the last attribute of every ordering is the id.
         """
-        step = 1 if beyond is not self._ordering[-1].descending else -1
-        last = key[-1]
-        assert isinstance(last, int), "the last attribute of an ordering is the id"
-        return (*key[:-1], last + step)
+        last = self._fields[-1]
+        assert isinstance(last, Id), "the last attribute of an ordering is the id"
+        beyond = beyond is not self._ordering[-1].descending
+        return (*key[:-1], last.adjacent(key[-1], beyond=beyond))
 
     def read(self, cursor: str) -> Key | None:
         """Returns the key of the cursor; None if it is damaged or the cursor of another list."""

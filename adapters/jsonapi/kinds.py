@@ -729,7 +729,7 @@ class Id(Kind):
     """The id of a resource: an integer whose JSON form is a string.
 
     For other ids, declare a subclass that overrides `pattern`, `bound_pattern`, `parse`, `format`,
-    `bound_from_text` and `invalid`.
+    `bound_from_text`, `adjacent`, `from_cursor` and `invalid`.
     """
 
     wrong_type = "must be a string"
@@ -757,6 +757,13 @@ class Id(Kind):
 
     def bound_from_text(self, text: str) -> Any:
         return int(text) if _INTEGER.fullmatch(text) else _INVALID_BOUND
+
+    def adjacent(self, value: Any, *, beyond: bool) -> Any:
+        """Returns the value right after another, or right before it if `beyond` is false.
+
+        No id is between the two. The result need not be an id.
+        """
+        return value + (1 if beyond else -1)
 
     def parameter_schema(self, op: Op) -> dict[str, Any]:
         if op in EQUALITY:

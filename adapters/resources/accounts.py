@@ -15,6 +15,8 @@ from domain.accounts import Account, Session
 from domain.errors import Problem
 
 _SESSION_ID: Final = r"[A-Za-z0-9_-]{16,64}"
+_ADJACENT: Final = re.compile(r"[ -~]+")
+"""A value in a cursor: an id, or a value that is adjacent to one."""
 
 
 class SessionId(Id):
@@ -35,8 +37,12 @@ class SessionId(Id):
     def format(self, value: Any) -> str:
         return str(value)
 
+    def adjacent(self, value: Any, *, beyond: bool) -> Any:
+        # "!" sorts before all characters of ids, and "~" after them.
+        return f"{value}!" if beyond else f"{value[:-1]}{chr(ord(value[-1]) - 1)}~"
+
     def from_cursor(self, value: object) -> Any:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _ADJACENT.fullmatch(value):
             raise self.make_error("type")
         return value
 

@@ -223,6 +223,47 @@ def test_sessions_have_pages_in_both_directions(
     assert profiled.json["links"]["self"]["href"] == f"{PREFIX}{url}"
 
 
+@pytest.mark.parametrize("url", ["/sessions", "/users/1/sessions"])
+@pytest.mark.parametrize("sort", ["", "-id", "-creation_time", "address,-id"])
+def test_empty_pages_of_sessions_link_to_the_others(
+    service: Service, own: tuple[dict[str, str], list[str]], url: str, sort: str
+) -> None:
+    headers = own[0] if url == "/sessions" else other_issuer("users:read")
+
+    def get(query: str) -> Any:
+        return service.send("GET", f"{url}?sort={sort}&{query}", headers=headers)
+
+    def follow(page: Any, link: str) -> list[str]:
+        return ids(service.client.get(page.json["links"][link], headers=headers))
+
+    everything = get("")
+    known = ids(everything)
+    cursors = [each["meta"]["page"]["cursor"] for each in everything.json["data"]]
+    after = get(f"page[after]={cursors[-1]}&page[size]=2")
+    assert (ids(after), after.json["links"]["next"]) == ([], None)
+    assert follow(after, "prev") == known[-2:]
+    before = get(f"page[before]={cursors[0]}&page[size]=2")
+    assert (ids(before), before.json["links"]["prev"]) == ([], None)
+    assert follow(before, "next") == known[:2]
+    between = get(f"page[after]={cursors[0]}&page[before]={cursors[1]}&page[size]=1")
+    assert (ids(between), follow(between, "prev"), follow(between, "next")) == (
+        [],
+        known[:1],
+        known[1:2],
+    )
+
+
+def test_a_page_after_the_last_session_ended_is_empty(
+    service: Service, own: tuple[dict[str, str], list[str]]
+) -> None:
+    headers, _ = own
+    first = service.send("GET", "/sessions?page[size]=2", headers=headers).json
+    service.send("DELETE", "/sessions", headers=headers)
+    page = service.client.get(first["links"]["next"], headers=headers)
+    assert (ids(page), page.json["links"]["next"]) == ([], None)
+    assert ids(service.client.get(page.json["links"]["prev"], headers=headers)) == []
+
+
 @pytest.mark.parametrize(
     ("query", "positions"),
     [

@@ -206,10 +206,26 @@ def test_an_encrypted_cursor_is_valid_for_one_list(
     assert cursors_of(with_secret(b"other"), books, "title").read(own.write(("Ann", 1))) is None
 
 
-def test_rejects_an_id_of_a_session_that_is_not_text(cursors: Cursors) -> None:
+@pytest.mark.parametrize("value", [7, None, "", "\0", "x" * 22 + "\0", "é"])
+def test_rejects_a_value_that_is_not_an_id_of_a_session(cursors: Cursors, value: object) -> None:
     listed = collection("", SESSIONS, cursors).cursors
-    assert listed.read(forged(listed, [7])) is None
+    assert listed.read(forged(listed, [value])) is None
     assert listed.read(forged(listed, ["x" * 22])) == ("x" * 22,)
+
+
+ENDS_OF_IDS = st.text("-09AZ_az", max_size=3).map(lambda end: "s" * 16 + end)
+
+
+@given(key=ENDS_OF_IDS, other=ENDS_OF_IDS, descending=st.booleans(), beyond=st.booleans())
+def test_no_session_is_between_adjacent_keys(
+    cursors: Cursors, key: str, other: str, descending: bool, beyond: bool
+) -> None:
+    listed = cursors_of(cursors, SESSIONS, "-id" if descending else "id")
+    (adjacent,) = listed.adjacent_key((key,), beyond=beyond)
+    assert isinstance(adjacent, str)
+    assert (adjacent > key) is (beyond is not descending)
+    assert not min(key, adjacent) < other < max(key, adjacent)
+    assert listed.read(listed.write((adjacent,))) == (adjacent,)
 
 
 CURSORS_OF_AN_EARLIER_RELEASE = [
