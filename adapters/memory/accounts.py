@@ -339,9 +339,15 @@ class MemoryAccountReader(AccountReader):
     def waiting_emails(self) -> int:
         return len(self._tables.outbox)
 
-    def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
-        revocations = sorted(self._tables.revocations.values())
-        return [each for each in revocations if each.id > after or each.id in also][:limit]
+    def revocations(
+        self, *, after: int, before: int | None = None, also: Collection[int] = (), limit: int
+    ) -> Sequence[Revocation]:
+        found = [
+            each
+            for each in sorted(self._tables.revocations.values())
+            if (after < each.id and (before is None or each.id < before)) or each.id in also
+        ]
+        return found[:limit]
 
     def tokens_revoked_until(self, user_id: int) -> datetime | None:
         revocations = self._tables.revocations.values()

@@ -10,7 +10,7 @@ from adapters.sql.account_tables import OUTBOX, REVOCATIONS, SESSIONS
 from adapters.sql.accounts import READ_ACCOUNT
 from adapters.sql.compiled import CompiledStatement
 from adapters.sql.counters import READ_TIMES_OF_SUBJECT, times_by_key
-from adapters.sql.id_lists import is_among, possible_ids
+from adapters.sql.id_lists import MAX_ID, is_among, possible_ids
 from adapters.sql.search import SearchStatements
 from adapters.sql.searchable import Searchable
 from adapters.sql.sessions import READ_SESSION, SESSION_COLUMNS, to_session
@@ -25,7 +25,9 @@ _SESSION_SEARCHES: Final = SearchStatements(
 _COUNT_EMAILS = CompiledStatement(select(func.count()).select_from(OUTBOX))
 _REVOCATIONS = select(*(REVOCATIONS.c[name] for name in Revocation._fields))
 _LIMITED = _REVOCATIONS.order_by(REVOCATIONS.c.id).limit(bindparam("count", type_=Integer()))
-_REVOCATIONS_AFTER = CompiledStatement(_LIMITED.where(REVOCATIONS.c.id > bindparam("after")))
+_REVOCATIONS_BETWEEN = CompiledStatement(
+    _LIMITED.where(REVOCATIONS.c.id > bindparam("after"), REVOCATIONS.c.id < bindparam("before"))
+)
 _SOME_REVOCATIONS = CompiledStatement(_LIMITED.where(is_among(REVOCATIONS.c.id, "ids")))
 _REVOKED_UNTIL = CompiledStatement(
     select(func.max(REVOCATIONS.c.time)).where(REVOCATIONS.c.user_id == bindparam("user_id"))
@@ -62,15 +64,18 @@ class SqlAccountReader(AccountReader):
         assert row is not None
         return int(row[0])
 
-    def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
+    def revocations(
+        self, *, after: int, before: int | None = None, also: Collection[int] = (), limit: int
+    ) -> Sequence[Revocation]:
         earlier = [each for each in possible_ids(also) if each <= after]
         with read_connection(self._engine) as connection:
             rows = []
             if earlier:
                 rows = _SOME_REVOCATIONS.rows(connection, {"ids": earlier, "count": limit})
             if len(rows) < limit:
-                values = {"after": after, "count": limit - len(rows)}
-                rows = [*rows, *_REVOCATIONS_AFTER.rows(connection, values)]
+                end = MAX_ID if before is None else before
+                values = {"after": after, "before": end, "count": limit - len(rows)}
+                rows = [*rows, *_REVOCATIONS_BETWEEN.rows(connection, values)]
         return [Revocation(*row) for row in rows]
 
     def tokens_revoked_until(self, user_id: int) -> datetime | None:

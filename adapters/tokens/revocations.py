@@ -21,7 +21,7 @@ _READ_SECONDS: Final = 3.0
 _GAP_SECONDS: Final = 900.0
 _MAX_MISSING: Final = 500
 _MIN_GAP: Final = 20
-"""The number of consecutive missing ids from which they are read with all later ids, as a gap."""
+"""The number of consecutive missing ids from which they are read again as a range, the gap."""
 _PAGE: Final = 1000
 _CLEANUP_SECONDS: Final = 60.0
 MAX_TTL: Final = timedelta(hours=1)
@@ -31,7 +31,10 @@ _log = structlog.get_logger("roster.tokens")
 
 
 class _Gap(NamedTuple):
-    """Many missing ids in a row, up to the id before `end`. `time` is that of the first read."""
+    """A range of ids up to the one before `end`. Its first and last id, and others, are missing.
+
+    `time` is that of the first read.
+    """
 
     end: int
     time: float
@@ -44,9 +47,10 @@ class Revocations:
     of the last read. Every decision uses revocations that were read in the last MAX_AGE_SECONDS.
 
     Units of work commit in any order, so a missing id is read again for 15 minutes. One unit can
-    end thousands of sessions, so after a long gap, all later revocations are read again, until the
-    gap is filled. `leeway` is the number of seconds for which an expired token is still accepted.
-    `clock` measures ages, and `now` returns the current time.
+    end thousands of sessions, so a gap of many missing ids is read again as a range, until it is
+    filled. The time of a read is limited; the next read continues one that failed. `leeway` is the
+    number of seconds for which an expired token is still accepted. `clock` measures ages, and `now`
+    returns the current time.
     """
 
     def __init__(
@@ -122,17 +126,46 @@ class Revocations:
         missing = sorted((each, at) for each, at in self._missing.items() if at > since)
         self._missing = dict(missing[-_MAX_MISSING:])
         self._gaps = {start: gap for start, gap in self._gaps.items() if gap.time > since}
+        for start, gap in sorted(self._gaps.items()):
+            self._read_gap(start, gap)
         also: Sequence[int] = tuple(self._missing)
-        after = min(self._gaps, default=self._last_id + 1) - 1
         while True:
-            revocations = self._reader.revocations(after=after, also=also, limit=_PAGE)
-            for each in revocations:
+            page = self._reader.revocations(after=self._last_id, also=also, limit=_PAGE)
+            for each in page:
                 self._add(each)
                 self._note(each, started)
-            if len(revocations) < _PAGE:
+            if len(page) < _PAGE:
                 return
-            last = revocations[-1].id
-            after, also = max(after, last), tuple(number for number in also if number > last)
+            also = tuple(number for number in also if number > page[-1].id)
+
+    def _read_gap(self, start: int, gap: _Gap) -> None:
+        """Reads a gap by pages. The ids that a page still lacks become a gap of their own.
+
+        So no page without a missing id is read again, however many revocations the gap contains.
+        """
+        while start < gap.end:
+            page = self._reader.revocations(after=start - 1, before=gap.end, limit=_PAGE)
+            for each in page:
+                self._add(each)
+            end = page[-1].id + 1 if len(page) == _PAGE else gap.end
+            del self._gaps[start]
+            self._note_gap([each.id for each in page], start, end, gap.time)
+            start = end
+            if start < gap.end:  # noted, because reading the next page may fail
+                self._gaps[start] = gap
+
+    def _note_gap(self, ids: Sequence[int], start: int, end: int, time: float) -> None:
+        """Notes the gap from the first to the last id that is missing, if there are any."""
+        for each in ids:
+            if each != start:
+                break
+            start += 1
+        for each in reversed(ids):
+            if each != end - 1:
+                break
+            end -= 1
+        if start < end:
+            self._gaps[start] = _Gap(end, time)
 
     def _add(self, revocation: Revocation) -> None:
         time = milliseconds(revocation.time)
@@ -149,8 +182,6 @@ class Revocations:
         """
         number = revocation.id
         self._missing.pop(number, None)
-        if (gap := self._gaps.pop(number, None)) and number + 1 < gap.end:
-            self._gaps[number + 1] = gap
         if number <= self._last_id:
             return
         missing = range(self._last_id + 1, number)

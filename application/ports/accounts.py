@@ -238,10 +238,13 @@ class AccountReader(Protocol):
     def waiting_emails(self) -> int:
         """Returns the number of emails in the outbox."""
 
-    def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
-        """Returns revocations by ascending id: those after an id, and those with one of the ids.
+    def revocations(
+        self, *, after: int, before: int | None = None, also: Collection[int] = (), limit: int
+    ) -> Sequence[Revocation]:
+        """Returns revocations by ascending id: those between two ids, and those with one of `also`.
 
-        Ids ascend, but units commit in any order. So a reader requests the missing ids again.
+        `also` has ids up to `after`. Ids ascend, but units commit in any order. So a reader
+        requests the missing ids again.
         """
 
     def tokens_revoked_until(self, user_id: int) -> datetime | None:

@@ -249,6 +249,16 @@ def test_ends_many_sessions(directory: Directory, do: Do, ann: int) -> None:
     assert len(directory.accounts.revocations(after=0, also=(), limit=5000)) == len(ids)
 
 
+def test_reads_the_revocations_between_two_ids(directory: Directory, do: Do, ann: int) -> None:
+    for _ in range(5):
+        do(lambda work: work.accounts.sessions.revoke_tokens_before(ann, at=NOON))
+    read = directory.accounts.revocations
+    first, *inner, last = [each.id for each in read(after=0, limit=10)]
+    assert [each.id for each in read(after=first, before=last, limit=10)] == inner
+    assert [each.id for each in read(after=first, before=last, limit=2)] == inner[:2]
+    assert read(after=first, before=first + 1, limit=10) == []
+
+
 def test_the_oldest_refresh_tokens_of_a_session_are_forgotten(
     directory: Directory, do: Do, ann: int, bob: int
 ) -> None:

@@ -1,6 +1,7 @@
 """Access tokens that Roster issues and verifies."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import time
@@ -41,12 +42,19 @@ class Reader:
         self.rows: list[Revocation] = []
         self.reads = self.returned = 0
         self.is_available = True
+        self.failing_read = -1
 
-    def revocations(self, *, after: int, also: Collection[int], limit: int) -> Sequence[Revocation]:
+    def revocations(
+        self, *, after: int, before: int | None = None, also: Collection[int] = (), limit: int
+    ) -> Sequence[Revocation]:
         self.reads += 1
-        if not self.is_available:
+        if not self.is_available or self.reads == self.failing_read:
             raise Unavailable
-        found = [each for each in self.rows if each.id > after or each.id in also]
+        found = [
+            each
+            for each in self.rows
+            if (after < each.id and (before is None or each.id < before)) or each.id in also
+        ]
         page = sorted(found)[:limit]
         self.returned += len(page)
         return page
@@ -444,6 +452,64 @@ def test_revocations_are_read_once_after_a_gap_is_filled(reader: Reader, clock: 
     clock.seconds += 2
     revocations.check(session)
     assert reader.returned == 0
+
+
+MANY = range(5001, 10_001)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pytest.param([*MANY], id="an empty table, whose earlier ids are used"),
+        pytest.param([1, *MANY], id="a large unit that was rolled back"),
+        pytest.param([1, 100, *MANY], id="two such units"),
+    ],
+)
+def test_revocations_after_missing_ids_are_read_once(
+    reader: Reader, clock: Now, ids: list[int]
+) -> None:
+    """Otherwise each worker would read all of them every two seconds, for 15 minutes."""
+    revocations = Revocations(reader, leeway=30, clock=clock)  # type: ignore[arg-type]
+    session = SessionClaims("s-other", 7, milliseconds(NOW))
+    reader.rows += [Revocation(each, f"s{each}", None, datetime.now(UTC)) for each in ids]
+    revocations.check(session)
+    reader.returned = 0
+    for _ in range(10):
+        clock.seconds += 2
+        revocations.check(session)
+    assert reader.returned < len(MANY) / 10
+
+
+def test_a_read_that_fails_is_continued(reader: Reader, clock: Now) -> None:
+    """The time of one read is limited. Many revocations must not be out of its reach."""
+    revocations = Revocations(reader, leeway=30, clock=clock)  # type: ignore[arg-type]
+    session = SessionClaims("s-other", 7, milliseconds(NOW))
+    reader.rows += [Revocation(each, f"s{each}", None, datetime.now(UTC)) for each in MANY]
+    for _ in range(10):
+        reader.failing_read = reader.reads + 3
+        with suppress(Unavailable):
+            revocations.check(session)
+            break
+        clock.seconds += 2
+    else:
+        pytest.fail("The revocations were never read to the end.")
+    with pytest.raises(InvalidToken):
+        revocations.check(SessionClaims(f"s{MANY[-1]}", 7, milliseconds(NOW)))
+
+
+def test_revocations_of_units_that_mix_their_ids_are_found(reader: Reader, clock: Now) -> None:
+    """Two commands end sessions at the same time, and one of them commits later."""
+    revocations = Revocations(reader, leeway=30, clock=clock)  # type: ignore[arg-type]
+    session = SessionClaims("s-other", 7, milliseconds(NOW))
+    units = [Revocation(each, f"s{each}", None, datetime.now(UTC)) for each in range(100, 5000)]
+    reader.rows += [Revocation(1, "s1", None, NOW), Revocation(5000, "s5000", None, NOW)]
+    for unit in (units[0::3], units[1::3], units[2::3]):
+        revocations.check(session)
+        reader.rows += unit
+        clock.seconds += 2
+    for each in units:
+        with pytest.raises(InvalidToken):
+            revocations.check(SessionClaims(str(each.session_id), 7, milliseconds(NOW)))
 
 
 @pytest.mark.parametrize(("seconds", "is_found"), [(899, True), (900, False)])
