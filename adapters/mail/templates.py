@@ -1,6 +1,7 @@
 """The templates of emails: NAME.txt, whose first line is the subject, and NAME.html."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -53,8 +54,8 @@ class MailTemplates:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        if folder is not None and not folder.is_dir():
-            raise BadTemplate(f"{folder} is not a folder")
+        if folder is not None:
+            _require_folder(folder)
         self._folders = [each for each in (folder, _BUILT_IN) if each is not None]
         loaders: list[BaseLoader] = [FileSystemLoader(each) for each in self._folders]
         self._environment = ImmutableSandboxedEnvironment(
@@ -88,11 +89,10 @@ class MailTemplates:
     def _load(self, name: str, variables: Mapping[str, Any]) -> Template:
         path = self._path(name)
         try:
-            source = path.read_text("utf-8")
+            with _system_errors(path):
+                source = path.read_text("utf-8")
         except UnicodeDecodeError:
             raise BadTemplate(f"{path}: is not valid UTF-8") from None
-        except OSError as error:
-            raise BadTemplate(f"{path}: {error.strerror}") from None
         try:
             tree = self._environment.parse(source, name)
             for line, problem in _unknown_names(tree, variables):
@@ -133,7 +133,27 @@ class MailTemplates:
 
     def _path(self, name: str) -> Path:
         paths = (folder / name for folder in self._folders)
-        return next((path for path in paths if path.exists()), self._folders[0] / name)
+        return next((path for path in paths if _exists(path)), self._folders[0] / name)
+
+
+def _require_folder(path: Path) -> None:
+    with _system_errors(path):
+        if not path.is_dir():
+            raise BadTemplate(f"{path} is not a folder")
+
+
+def _exists(path: Path) -> bool:
+    with _system_errors(path):
+        return path.exists()
+
+
+@contextmanager
+def _system_errors(path: Path) -> Iterator[None]:
+    """Raises BadTemplate in place of an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise BadTemplate(f"{path}: {error.strerror}") from None
 
 
 def _variables(kind: accounts.Template, link: str, user: Recipient | None) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 import email
 import os
 import stat
+from collections.abc import Iterator
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,6 +22,7 @@ from .conftest import ANN, TOKEN, compose, outgoing
 
 LINK_TEMPLATES = [each for each in Template if each.purpose]
 NOTICES = [each for each in Template if not each.purpose]
+_OTHER_USER = 65534
 
 
 def parsed(outgoing_email: OutgoingEmail, folder: Path | None = None) -> EmailMessage:
@@ -155,6 +158,30 @@ def test_invalid_templates_are_rejected_with_their_line(
 def test_a_template_folder_must_exist(tmp_path: Path) -> None:
     with pytest.raises(BadTemplate):
         MailTemplates(tmp_path / "missing")
+
+
+@pytest.fixture
+def folder_without_access() -> Iterator[Path]:
+    """A folder whose files this process cannot access, even if it runs as root."""
+    root = os.geteuid() == 0
+    with TemporaryDirectory() as name:  # not in tmp_path, which other users cannot enter
+        folder = Path(name)
+        (folder / "recovery.txt").write_text("Hi\n{{ link }}")
+        folder.chmod(0o444)
+        if root:
+            os.seteuid(_OTHER_USER)
+        try:
+            yield folder
+        finally:
+            if root:
+                os.seteuid(0)
+            folder.chmod(0o700)
+
+
+def test_a_template_folder_must_be_accessible(folder_without_access: Path) -> None:
+    for each in (folder_without_access, folder_without_access / "inner"):
+        with pytest.raises(BadTemplate, match=f"^{each}.*: Permission denied$"):
+            MailTemplates(each)
 
 
 def test_a_template_that_fails_later_is_not_sent(tmp_path: Path) -> None:
