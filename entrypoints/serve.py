@@ -295,6 +295,9 @@ def load(master: int, port: int, url: str, workers: int, changes: Path | None = 
         problem, status = f"{error.code}: {error.explanation}", 1
     except RosterError as error:
         problem, status = f"{error.code}: {error.detail}", 1
+    except OSError as error:
+        file = f": {error.filename}" if error.filename else ""
+        problem, status = f"system_error: {error.strerror or error}{file}", 1
     _report(f"Error: {problem}")
     raise SystemExit(status)
 

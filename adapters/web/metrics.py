@@ -6,6 +6,7 @@ text that a client chooses freely, so the number of series is bounded.
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock, Thread
 from time import sleep
@@ -70,9 +71,11 @@ class Metrics:
         key = (route, method, status)
         child = self._children.get(key)
         if child is None:  # cached, because labels() takes longer than everything else here
-            child = self._children[key] = self._requests.labels(
-                route_template(route), method, status
-            )
+            try:
+                child = self._requests.labels(route_template(route), method, status)
+            except OSError:  # the disk is full
+                return
+            self._children[key] = child
         child.observe(seconds)
 
     def gauge(
@@ -117,7 +120,8 @@ class Metrics:
     def _sample(self) -> None:
         with self._sampling:
             for sample in self._samples:
-                sample()
+                with suppress(OSError):  # the disk is full
+                    sample()
 
     def text(self) -> bytes:
         """The metrics of all processes in Prometheus' text format."""

@@ -8,6 +8,7 @@ import fcntl
 import json
 import mmap
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -106,7 +107,11 @@ def shared_file(processes: int) -> Iterator[Path]:
     descriptor, file = _create()
     try:
         # A process may be replaced before it has ended.
-        os.truncate(descriptor, (2 * processes + 1) * _PART_BYTES)
+        size = (2 * processes + 1) * _PART_BYTES
+        os.truncate(descriptor, size)
+        if sys.platform == "linux":
+            # Otherwise the system ends a process that writes to the file while the disk is full.
+            os.posix_fallocate(descriptor, 0, size)
         yield file
     finally:
         file.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Metrics of several workers."""
 
+import os
 import re
 import stat
 import tempfile
@@ -8,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from process.server import Serve, Server
@@ -58,6 +60,52 @@ def test_the_counts_of_a_killed_worker_remain_and_its_files_are_reused(
     numbers = {re.sub(r"\D", "", file.name) for file in directory.iterdir()}
     assert numbers == {"0", "1"}, "a new worker reuses the files of one that has ended"
     until(lambda: "http_server_active_requests 1.0" in server.get("/metrics").text)
+
+
+def request_many_routes(server: Server) -> None:
+    """Sends requests that are counted in many series. Each must get a response."""
+    names = ("", "/users", "/users/1", "/users/1/history", "/groups", "/groups/1", "/operations")
+    urls = [*(f"{server.url}/api/v1{name}" for name in names), f"{server.url}/docs"]
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        for url in urls:
+            httpx.request(method, url, timeout=20)
+
+
+def test_a_full_disk_below_the_metrics_disturbs_no_request(small_disk: Path, serve: Serve) -> None:
+    """The system ends a process that writes to a mapped file without space on the disk."""
+    server = serve("--workers", "2", TMPDIR=str(small_disk))
+    request_users(server, 20)
+    workers = server.workers()
+    ballast = small_disk / "ballast"
+    fill(ballast)
+    request_many_routes(server)
+    assert server.workers() == workers
+    assert "Traceback" not in server.log()
+    ballast.unlink()
+    request_many_routes(server)
+    request_users(server, 20)
+    until(lambda: count(server) >= 40)
+    until(lambda: 'http_route="/docs"' in server.get("/metrics").text)
+    server.terminate()  # so that the disk is no longer in use
+
+
+def test_the_server_names_the_file_of_the_metrics_if_the_disk_is_full(
+    small_disk: Path, start: Serve
+) -> None:
+    ballast = small_disk / "ballast"
+    fill(ballast)
+    os.truncate(ballast, ballast.stat().st_size - 16_384)
+    server = start(TMPDIR=str(small_disk))
+    assert server.process.wait(60) == 1
+    assert f"Error: system_error: No space left on device: {small_disk}/" in server.log()
+    assert "Traceback" not in server.log()
+
+
+def fill(ballast: Path) -> None:
+    """Fills the disk with a file."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 def is_replaced(server: Server, pid: int) -> bool:
