@@ -235,6 +235,7 @@ def test_page_links_keep_repeated_filters_and_escaped_values(
     ("sent", "expected"),
     [
         ("filter%5Brole%5D=user&sort=-id", "filter%5Brole%5D=user&sort=-id"),
+        ("filter%5Brole%5D=user,admin&sort=-id", "filter%5Brole%5D=user,admin&sort=-id"),
         ("&&sort=-id&&page%5Bafter%5D={}&filter%5Brole%5D=user&", "sort=-id&filter%5Brole%5D=user"),
         ("filter[role]=user&sort=-id&page[after]={}", "filter%5Brole%5D=user&sort=-id"),
         ("sort=-id&filter%5Bname%5D%5Bne%5D=a+b%zz", "sort=-id&filter%5Bname%5D%5Bne%5D=a+b%25zz"),
