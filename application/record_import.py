@@ -378,10 +378,7 @@ class _Batches(Generic[N, E]):
             try:
                 records.append(record._replace(extra=self._extra.parse(value)))
             except Invalid as error:
-                others = _BatchResult()
-                _valid(others, [record], parse)
-                errors = [each for rejected in others.rejected for each in rejected.errors]
-                errors += map(_error, error.violations)
+                errors = [*_errors_of(record, parse), *map(_error, error.violations)]
                 result.reject(record, *errors[:MAX_ERRORS])
         return records
 
@@ -429,10 +426,8 @@ class _Batches(Generic[N, E]):
                 attributes = {**record.attributes, name: existing_id}
                 records[position] = record._replace(attributes=attributes)
         for position, bad in errors.items():
-            others = _BatchResult()
-            _valid(others, [records[position]], parse)
-            found_errors = [error for each in others.rejected for error in each.errors]
-            result.reject(batch[position], *[*found_errors, *bad][:MAX_ERRORS])
+            all_errors = [*_errors_of(records[position], parse), *bad]
+            result.reject(batch[position], *all_errors[:MAX_ERRORS])
         return [each for position, each in enumerate(records) if position not in errors]
 
     def _changes(self, attributes: Mapping[str, Any]) -> EntityChanges:
@@ -510,6 +505,13 @@ def _valid(
         else:
             valid.append((record, parsed))
     return valid
+
+
+def _errors_of(record: Record, parse: Callable[[Any], object]) -> list[RecordError]:
+    """Returns the errors for which `_valid` would reject a record."""
+    result = _BatchResult()
+    _valid(result, [record], parse)
+    return [error for rejected in result.rejected for error in rejected.errors]
 
 
 def _errors(record: Record, violations: Iterable[Violation] = ()) -> list[RecordError]:
