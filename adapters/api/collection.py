@@ -52,13 +52,13 @@ def collection(
     run: UnitRunner,
     urls: Urls,
     cursors: Cursors,
-    idempotent: RespondOnce,
+    respond_once: RespondOnce,
     inclusion: Inclusion,
 ) -> None:
     """Registers the routes of a resource type."""
     declaration, entity_type, queries = resource.declaration, resource.type, resource.queries
-    name, writer = declaration.type, urls.writer(resource.declaration)
-    commands, catalog = resource.commands(run), inclusion.catalog
+    name, catalog = declaration.type, inclusion.catalog
+    commands, writer = resource.commands(run), inclusion.compound.writers[name]
     parse_query = parameters.cached(
         partial(parameters.collection, resource=declaration, cursors=cursors, catalog=catalog)
     )
@@ -123,7 +123,7 @@ def collection(
             response = http.created(body, version=entity.version, location=writer.url(entity))
             return response, [(name, entity.id), *subjects(included)]
 
-        return idempotent(run, create, ())
+        return respond_once(run, create, ())
 
     def show_resource(entity_id: int) -> Response:
         query = http.query()
