@@ -80,17 +80,20 @@ class RelationshipQueries:
     ) -> Page[Any]:
         """Returns the part of the list of related entities that the search selects.
 
-        The search is for the target type. The method adds the condition that entities are related.
-        `resources`: the caller shows their attributes, not only their ids. Tests of attributes
-        require the same permission. Raises the NotFound of the source type.
+        The search is for the target type. Adds the test of `related_to` if the search lacks it; the
+        cursors of its place depend on that. `resources`: the caller shows their attributes, not
+        only their ids. Tests of attributes require the same permission. Raises the NotFound of the
+        source type.
         """
-        reads_attributes = resources or any(map(_tests_attributes, search.conditions))
+        is_related = related_to(relationship, source_id)
+        others = tuple(each for each in search.conditions if each != is_related)
+        reads_attributes = resources or any(map(_tests_attributes, others))
         self._policy.authorize_relationship(
             principal, Action.READ, relationship, resources=reads_attributes
         )
         of_target = self._relationships.of(relationship.target)
-        authorize_tests(self._policy, principal, of_target, search.conditions)
-        conditions = (related_to(relationship, source_id), *search.conditions)
+        authorize_tests(self._policy, principal, of_target, others)
+        conditions = (is_related, *others)
         page = self._readers[relationship.target].page(replace(search, conditions=conditions))
         if not page.items:  # otherwise the source exists
             self._readers[relationship.source].get(source_id)

@@ -4,7 +4,7 @@ The routes follow from the declaration of a relationship, for any types.
 """
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Blueprint, Response
@@ -29,7 +29,7 @@ from application.ports import LinkChange, Subject, UnitRunner
 from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
 from application.relationship_queries import RelationshipQueries, related_to
 from application.relationships import Relationship, Relationships, ToMany, ToOne, fingerprint
-from application.search import Page, Search
+from application.search import Page
 
 WITH_LINKAGE: Final = frozenset(("POST", "PATCH", "DELETE"))
 """The methods that require a document at a relationship URL."""
@@ -223,14 +223,11 @@ class _ToManyViews(_RelationshipViews):
         self, source_id: int, collection_query: CollectionQuery, *, resources: bool
     ) -> Page[Any]:
         self._inclusion.authorize(collection_query.selection)
-        search: Search = collection_query.search
-        others = search.conditions[1:]  # the query adds the first one
-        principal = current_request().principal
         return self._queries.page(
             self._relationship,
             source_id,
-            replace(search, conditions=others),
-            principal,
+            collection_query.search,
+            current_request().principal,
             resources=resources,
         )
 

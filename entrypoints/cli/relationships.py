@@ -6,7 +6,6 @@ also has the commands `add` and `remove`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -125,13 +124,8 @@ def _list_command(relationship: "ToMany", command: str) -> click.Command:
             )
 
             def page(search: Search) -> Page[Any]:
-                others = search.conditions[len(related) :]  # the use case adds the first one
                 return services.relationships.queries.page(
-                    relationship,
-                    source_id,
-                    replace(search, conditions=others),
-                    services.principal,
-                    resources=True,
+                    relationship, source_id, search, services.principal, resources=True
                 )
 
             writer = services.urls.writer(declaration)
