@@ -103,22 +103,27 @@ def required_scopes(resource_type: str, action: Action) -> tuple[str, ...]:
 
 
 def relationship_scopes(
-    relationship: Relationship, action: Action, *, resources: bool = False, from_known: bool = False
+    relationship: Relationship,
+    action: Action,
+    *,
+    resources: bool = False,
+    source_authorized: bool = False,
 ) -> tuple[str, ...]:
     """Returns the scopes that an action on a relationship of one entity requires.
 
     Reading requires permission to read the entity and the type that governs the relationship. With
-    `resources`, it also requires permission to read the related type. With `from_known`, another
-    part of the request determines the scopes for the type of the entity. Reading then requires no
-    scope of that type, even if it governs the relationship. A change requires permission to write
-    the governing type, and to read the entity if that is of another type. A change never requires
-    permission to write the entity, because a pair is not a part of it. CREATE is a change in a
-    request that also creates or changes the entity, and requires the scopes for that.
+    `resources`, it also requires permission to read the related type. With `source_authorized`,
+    another part of the request determines the scopes for the type of the entity. Reading then
+    requires no scope of that type, even if it governs the relationship. A change requires
+    permission to write the governing type, and to read the entity if that is of another type. A
+    change never requires permission to write the entity, because a pair is not a part of it. CREATE
+    is a change in a request that also creates or changes the entity, and requires the scopes for
+    that.
     """
     source, governing = relationship.source.name, relationship.access_type.name
     if action is Action.READ:
         types = [source, governing, *([relationship.target.name] if resources else [])]
-        known = source if from_known else None
+        known = source if source_authorized else None
         return tuple(f"{each}:read" for each in dict.fromkeys(types) if each != known)
     if source == governing or action is Action.CREATE:
         return (f"{governing}:write",)
@@ -194,12 +199,12 @@ class Policy(Protocol):
         relationship: Relationship,
         *,
         resources: bool = False,
-        from_known: bool = False,
+        source_authorized: bool = False,
     ) -> None:
         """Raises InsufficientScope or SubjectRequired if the principal may not take the action.
 
         The action is READ, CHANGE or CREATE; see relationship_scopes. With `resources`, it reads
-        attributes of the related entities, not only their ids. With `from_known`, the policy
+        attributes of the related entities, not only their ids. With `source_authorized`, the policy
         decides separately about the entity that has the relationship.
         """
 
@@ -229,12 +234,12 @@ class ScopePolicy(Policy):
         relationship: Relationship,
         *,
         resources: bool = False,
-        from_known: bool = False,
+        source_authorized: bool = False,
     ) -> None:
         if principal is None or principal.kind == COMMAND_LINE:
             return
         required = relationship_scopes(
-            relationship, action, resources=resources, from_known=from_known
+            relationship, action, resources=resources, source_authorized=source_authorized
         )
         _require(principal, required, action)
 

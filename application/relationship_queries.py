@@ -43,7 +43,7 @@ def authorize_tests(
                 Action.READ,
                 relationship,
                 resources=any(map(names_attributes, test.tests)),
-                from_known=relationship.access_type is not relationship.source,
+                source_authorized=relationship.access_type is not relationship.source,
             )
 
 
@@ -146,7 +146,7 @@ class RelationshipQueries:
         """
         for step in steps:
             self._policy.authorize_relationship(
-                principal, Action.READ, step.relationship, resources=True, from_known=True
+                principal, Action.READ, step.relationship, resources=True, source_authorized=True
             )
             self.authorize_steps(step.steps, principal)
 

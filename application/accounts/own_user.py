@@ -78,7 +78,7 @@ class OwnUserCommands:
         """Returns False if the response must not reveal whether a list is the current one."""
         try:
             self._policy.authorize_relationship(
-                context.principal, Action.READ, relationship, from_known=True
+                context.principal, Action.READ, relationship, source_authorized=True
             )
         except InsufficientScope:
             return False
