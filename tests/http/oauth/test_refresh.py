@@ -175,5 +175,9 @@ def test_a_form_of_escaped_characters_takes_little_memory_and_time(
 
 
 def test_no_error_quotes_the_request(client: ApiClient) -> None:
-    assert b"secret" not in refresh(client, "rrt_secret", scope="secret").data
-    assert b"secret" not in client.post(TOKEN, data={"grant_type": "secret"}).data
+    for response, code in (
+        (refresh(client, "rrt_secret", scope="secret"), "invalid_grant"),
+        (client.post(TOKEN, data={"grant_type": "secret"}), "unsupported_grant_type"),
+    ):
+        assert (response.status_code, response.get_json()["error"]) == (400, code)
+        assert b"secret" not in response.data
