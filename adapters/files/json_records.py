@@ -41,7 +41,7 @@ class JsonRecords(Records):
         source = Source(file, options.encoding)
         names = Names(resource, options)
         _check_json(source.head, names)
-        self._rows = jsonl.read_text(source, source.offset)
+        self._rows = jsonl.read(source, source.offset)
         self._encode = encoder(source.encoding)
         self._names = names
         self._ignore_unknown = options.ignore_unknown

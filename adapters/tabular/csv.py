@@ -8,7 +8,7 @@ import csv
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import BinaryIO, Final
+from typing import Final
 
 from adapters.tabular.lines import (
     MAX_RECORD_BYTES,
@@ -17,7 +17,6 @@ from adapters.tabular.lines import (
     NotUtf8,
     Row,
     blocks,
-    chunks,
     lossless,
 )
 from adapters.tabular.spreadsheets import PROTECTED
@@ -41,22 +40,15 @@ reader scan 64 KiB.
 csv.field_size_limit(MAX_RECORD_BYTES)
 
 
-def read(file: BinaryIO, delimiter: str = ",") -> Iterator[Row[Cells]]:
-    """Yields the rows of a file in UTF-8, including the header row. Skips blank lines.
+class Reader:
+    """Iterates over the rows of a text in UTF-8, including the header row. Skips blank lines.
 
     If the quotes of a row are not paired, only its first line is malformed, and the next row begins
     with the next line. So an unpaired quote does not affect later rows.
-    """
-    reader = Reader(chunks(file))
-    reader.delimiter = delimiter
-    return iter(reader)
-
-
-class Reader:
-    """Iterates over the rows of a text in UTF-8.
 
     Set `delimiter` before you read the first row. `offset` is the offset of the text in its file.
-    `protected` is true if the last row may have cells that are protected from spreadsheets.
+    `protected` is true if the last row may have cells that are protected from spreadsheets. A chunk
+    of the text has at most MAX_RECORD_BYTES bytes.
     """
 
     def __init__(self, text: Iterable[bytes], offset: int = 0) -> None:

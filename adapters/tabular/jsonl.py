@@ -6,7 +6,7 @@ A file can also be one array of objects, on any number of lines.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import orjson
 
@@ -17,7 +17,6 @@ from adapters.tabular.lines import (
     NotUtf8,
     Row,
     blocks,
-    chunks,
     lossless,
     prepend,
 )
@@ -49,13 +48,12 @@ _IN_STRING: Final = re.compile(rb'["\\]')
 _MAX_REPORTED_BYTES: Final = 1000
 
 
-def read(file: BinaryIO) -> Iterator[Row[dict[str, Any]]]:
-    """Yields the objects of a file in UTF-8. Skips blank lines."""
-    return read_text(chunks(file))
+def read(text: Iterable[bytes], offset: int = 0) -> Iterator[Row[dict[str, Any]]]:
+    """Yields the objects of a text in UTF-8. Skips blank lines.
 
-
-def read_text(text: Iterable[bytes], offset: int = 0) -> Iterator[Row[dict[str, Any]]]:
-    """Yields the objects of a text in UTF-8. `offset` is the offset of the text in its file."""
+    `offset` is the offset of the text in its file. A chunk of the text has at most MAX_RECORD_BYTES
+    bytes.
+    """
     source = iter(text)
     head = b""
     while (

@@ -1,8 +1,7 @@
 """The lines of a file, with their numbers and a limit for their length."""
 
-import codecs
-from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, ClassVar, Final, Generic, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from adapters.tabular.remedies import Remedy, SolvableProblem
 from domain.errors import Problem
@@ -60,17 +59,6 @@ class Block(NamedTuple):
     data: bytes
     offset: int
     cut: bool = False
-
-
-def chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Yields the bytes of a file in UTF-8 as they arrive, without a byte order mark."""
-    read: Callable[[int], bytes] = getattr(file, "read1", file.read)
-    head = b""
-    while len(head) < len(codecs.BOM_UTF8) and (chunk := read(MAX_RECORD_BYTES)):
-        head += chunk
-    yield from split_chunks(head.removeprefix(codecs.BOM_UTF8))
-    while chunk := read(MAX_RECORD_BYTES):
-        yield chunk
 
 
 def prepend(head: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -365,7 +365,7 @@ def test_reads_an_array_of_any_objects_in_parts_of_any_size(
 ) -> None:
     text = json.dumps(objects, indent=indent, ensure_ascii=False).encode("utf-8", "replace")
     parts = [text[at : at + size] for at in range(0, len(text), size)]
-    assert [row.content for row in jsonl.read_text(parts)] == json.loads(text)
+    assert [row.content for row in jsonl.read(parts)] == json.loads(text)
 
 
 @pytest.mark.parametrize(
