@@ -67,9 +67,6 @@ class PlainHasher(PasswordHasher):
     def is_outdated(self, password_hash: str) -> bool:
         return password_hash.startswith("old ")
 
-    def check_supported(self, password_hash: str) -> None:
-        pass
-
 
 class ShortBlockList(PasswordEstimator):
     """Knows one guessable password, and the name of the user."""

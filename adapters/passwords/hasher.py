@@ -46,9 +46,6 @@ class Argon2Hasher(PasswordHasher):
     def is_outdated(self, password_hash: str) -> bool:
         return not password_hash.startswith(self._prefix)
 
-    def check_supported(self, password_hash: str) -> None:
-        parse(password_hash)
-
     def _verifier(self, password_hash: str | None) -> Verify:
         if password_hash is not None:
             if match := self._own_hash.fullmatch(password_hash):

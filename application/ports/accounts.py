@@ -289,9 +289,6 @@ class PasswordHasher(Protocol):
     def is_outdated(self, password_hash: str) -> bool:
         """Returns True if the hash is not argon2id with the configured costs."""
 
-    def check_supported(self, password_hash: str) -> None:
-        """Raises UnsupportedHash if `verify` cannot verify the hash, or not within its bounds."""
-
 
 class PasswordEstimator(Protocol):
     """Estimates how hard passwords are to guess."""
