@@ -11,17 +11,16 @@ from domain.errors import Invalid, Problem, Violation
 from domain.text import NOT_TEXT
 
 COLUMN: Final = "password_hash"
-UNSUPPORTED: Final = Problem(
-    "unsupported_hash",
-    "must be a hash of argon2, bcrypt, PBKDF2 or scrypt in a supported format, and of moderate "
-    "cost",
+UNSUPPORTED: Final = "unsupported_hash"
+_SUPPORTED: Final = (
+    "must be a hash of argon2, bcrypt, PBKDF2 or scrypt in a supported format, and of moderate cost"
 )
 
 
 class ImportedHashes(ExtraColumn):
     """Stores hashes unchanged as the passwords of users who have none.
 
-    `check` raises UnsupportedHash if a hash cannot be verified.
+    `check` raises UnsupportedHash, with the reason, if a hash cannot be verified.
     """
 
     name = COLUMN
@@ -36,8 +35,9 @@ class ImportedHashes(ExtraColumn):
             raise Invalid([Violation(COLUMN, NOT_TEXT)])
         try:
             self._check(value)
-        except UnsupportedHash:
-            raise Invalid([Violation(COLUMN, UNSUPPORTED)]) from None
+        except UnsupportedHash as error:
+            problem = Problem(UNSUPPORTED, f"{_SUPPORTED}, but {error}")
+            raise Invalid([Violation(COLUMN, problem)]) from None
         return value
 
     def store(self, work: UnitOfWork, values: Mapping[int, Any]) -> None:

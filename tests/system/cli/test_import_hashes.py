@@ -71,7 +71,15 @@ def test_a_rejected_record_does_not_change_the_password_of_the_existing_user(
 
 
 @pytest.mark.parametrize(
-    "hash_", [SECRET, "$argon2id$v=19$m=999999999,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", "x"]
+    ("hash_", "reason"),
+    [
+        (SECRET, "the hash has an unknown format"),
+        (
+            "$argon2id$v=19$m=999999999,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+            "the hash costs too much to verify",
+        ),
+        ("x", "the hash has an unknown format"),
+    ],
 )
 def test_another_hash_makes_an_invalid_record_that_is_never_shown(
     roster: Roster,
@@ -79,6 +87,7 @@ def test_another_hash_makes_an_invalid_record_that_is_never_shown(
     tmp_path: Path,
     bad_lines: Callable[[Result], list[tuple[int, str]]],
     hash_: str,
+    reason: str,
 ) -> None:
     rejected = tmp_path / "rejected"
     record = {"email": "ann@example.org", "name": "", "password_hash": hash_}
@@ -95,6 +104,7 @@ def test_another_hash_makes_an_invalid_record_that_is_never_shown(
         assert "password_hash: unsupported_hash" in codes
         assert any(code.startswith("name: ") for code in codes)
         shown = refused.stdout + refused.stderr + rejected.read_text()
+        assert f"moderate cost, but {reason}" in shown
         assert "ann@example.org" in shown
         assert len(hash_) == 1 or hash_ not in shown
 
