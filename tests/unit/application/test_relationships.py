@@ -1,67 +1,22 @@
 """The scopes that relationships require. tests/contract/stores has what stores must do."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import Any
 
 import pytest
+from contract.stores.directories import GROUPS, MEMBERS, RelatedDirectory
 
-from adapters.memory.links import MemoryLinkReader
-from adapters.memory.repository import MemoryReader
-from adapters.memory.store import MemoryStore
 from application.access import InsufficientScope, Principal
-from application.commands import Commands
-from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
+from application.groups import GROUP_TYPE, OWNER
 from application.inclusion import Step
 from application.ports import Context
-from application.relationship_commands import RelationshipCommands
-from application.relationship_queries import RelationshipQueries
-from application.relationships import Relationships
 from application.search import Condition, Op, Search
-from application.units import retrying
-from application.users import USER_TYPE
 from domain.groups import NewGroup
 from domain.users import NewUser
 
-ANONYMOUS = Context()
-RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
-MEMBERS, GROUPS = MEMBERSHIPS.ends
-
-
-class Directory:
-    """Users and groups on one store."""
-
-    def __init__(self) -> None:
-        seconds = count()
-        start = datetime(2026, 11, 22, tzinfo=UTC)
-        self.store = MemoryStore(
-            lambda: start + timedelta(seconds=next(seconds)), relationships=RELATIONSHIPS
-        )
-        run = retrying(self.store.begin)
-        self.users = Commands(USER_TYPE, run, relationships=RELATIONSHIPS, replaceable=3)
-        self.groups = Commands(GROUP_TYPE, run, relationships=RELATIONSHIPS, replaceable=3)
-        self.members = RelationshipCommands(MEMBERS, run)
-        self.groups_of = RelationshipCommands(GROUPS, run)
-        self.user_reader = MemoryReader(USER_TYPE, self.store)
-        self.group_reader = MemoryReader(GROUP_TYPE, self.store)
-        self.queries = RelationshipQueries(
-            {USER_TYPE: self.user_reader, GROUP_TYPE: self.group_reader},
-            MemoryLinkReader(self.store),
-            RELATIONSHIPS,
-        )
-
-    def user(self, name: str) -> int:
-        return self.users.create(NewUser(email=f"{name}@example.org", name=name), ANONYMOUS).id
-
-    def group(self, name: str, **more: Any) -> int:
-        related = {"members": more.pop("members", ())}
-        return self.groups.create(NewGroup(name=name, **more), ANONYMOUS, related=related).id
-
 
 @pytest.fixture
-def directory() -> Directory:
-    return Directory()
+def directory() -> RelatedDirectory:
+    return RelatedDirectory("memory", None)
 
 
 SCOPES = ("users:read", "users:write", "groups:read", "groups:write")
@@ -126,7 +81,9 @@ def context(*scopes: str) -> Context:
     ],
 )
 def test_each_required_scope_is_necessary_and_all_suffice(
-    directory: Directory, required: set[str], act: Callable[[Directory, Context], object]
+    directory: RelatedDirectory,
+    required: set[str],
+    act: Callable[[RelatedDirectory, Context], object],
 ) -> None:
     ann = directory.user("ann")
     directory.group("Staff", members=[ann])
