@@ -17,7 +17,6 @@ from adapters.sql.dialects import mariadb, postgresql
 T = TypeVar("T")
 Values = Mapping[str, Any]
 Row = Sequence[Any]
-Convert = Callable[[Any], Any]
 
 _ADD_TIMEOUT: Final[Mapping[str, Callable[[str], str]]] = {
     "postgresql": postgresql.with_timeout,
