@@ -4,20 +4,11 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from adapters.jsonapi.errors import ErrorObject, RequestError
-from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
-from adapters.jsonapi.unknown_names import did_you_mean, quote
+from adapters.jsonapi.unknown_names import unknown_attributes
 from domain.errors import shortened
 
-_MAX_QUOTED: Final = 10
 _MAX_PARAMETER_LENGTH: Final = 250
 """Clients look for `source.parameter` by its exact name; none that exists is longer."""
-
-
-def _quote_all(names: list[str]) -> str:
-    """Returns the first of the names, quoted."""
-    listed = ", ".join(map(quote, names[:_MAX_QUOTED]))
-    more = len(names) - _MAX_QUOTED
-    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def query_error(
@@ -54,10 +45,7 @@ class QueryErrors:
         It is one error, so that the response does not grow larger than the request.
         """
         if unknown := [name for name in dict.fromkeys(names) if name not in known]:
-            which = "attribute" if len(unknown) == 1 else "attributes"
-            similar = (suggest_attribute(name, known) for name in unknown[:MAX_SUGGESTIONS])
-            detail = f"Unknown {which} {_quote_all(unknown)}.{did_you_mean(*similar)}"
-            detail += f" Known: {', '.join(known)}."
+            detail = unknown_attributes(unknown, known)
             self.add(parameter, detail, code="unknown_attribute", **more)
 
     def raise_all(self) -> None:

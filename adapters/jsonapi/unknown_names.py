@@ -1,13 +1,14 @@
 """The texts of errors about unknown names: the name in quotes, suggestions, and the known names."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from adapters.jsonapi.suggestions import suggest_attribute
+from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
 from domain.errors import shortened
 
 MAX_QUOTED: Final = 100
 """The number of characters of a client's text that an error about the query quotes."""
+_MAX_LISTED: Final = 10
 
 
 def quote(text: str) -> str:
@@ -19,6 +20,19 @@ def did_you_mean(*names: str | None) -> str:
     """Returns a question that names the suggestions, or an empty text without suggestions."""
     suggestions = [quote(name) for name in names if name]
     return f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
+
+
+def unknown_attributes(unknown: Sequence[str], known: Collection[str], place: str = "") -> str:
+    """Returns the detail of an error about attributes that do not exist.
+
+    `place` follows the first of the unknown names, such as " in --by".
+    """
+    noun = "attribute" if len(unknown) == 1 else "attributes"
+    listed = ", ".join(map(quote, unknown[:_MAX_LISTED]))
+    if (more := len(unknown) - _MAX_LISTED) > 0:
+        listed += f" and {more} more"
+    similar = (suggest_attribute(name, known) for name in unknown[:MAX_SUGGESTIONS])
+    return f"Unknown {noun} {listed}{place}.{did_you_mean(*similar)} Known: {', '.join(known)}."
 
 
 def unknown_relationship(name: str, resource_type: str, known: Iterable[str]) -> str:

@@ -190,12 +190,11 @@ def completing(
 def check_names(option: str, names: Sequence[str], known: Iterable[str]) -> None:
     """Raises RequestError, as over HTTP, if an attribute is unknown."""
     from adapters.jsonapi.errors import ErrorObject, RequestError
+    from adapters.jsonapi.unknown_names import unknown_attributes
 
     known = [*known]
-    if unknown := [name for name in names if name not in known]:
-        which = "attribute" if len(unknown) == 1 else "attributes"
-        quoted = ", ".join(f"'{name}'" for name in unknown)
-        detail = f"Unknown {which} {quoted} in {option}. Known: {', '.join(known)}."
+    if unknown := [name for name in dict.fromkeys(names) if name not in known]:
+        detail = unknown_attributes(unknown, known, f" in {option}")
         raise RequestError(ErrorObject(status=400, code="unknown_attribute", detail=detail))
 
 

@@ -169,6 +169,7 @@ def test_several_users_are_erased_at_once(roster: Roster, directory: Users) -> N
         (("delete", "--filter", "shoe=2", "--yes"), "unknown_attribute: Unknown attribute 'shoe'"),
         (("delete", "--filter", "id", "--yes"), "'id' is not ATTR=VALUE."),
         (("count", "--by", "shoe"), "Unknown attribute 'shoe' in --by. Known: email, name, "),
+        (("count", "--by", "active"), "in --by. Did you mean 'is_active'? Known: email, name, "),
         (("count", "--limit", "0"), "0 is not in the range"),
     ],
 )

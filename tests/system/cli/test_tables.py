@@ -83,6 +83,7 @@ def test_columns_are_chosen_and_ordered(on_terminal: Terminal, roster: Roster) -
     [
         (("--columns", "shoe"), "Unknown attribute 'shoe' in --columns. Known: id, email, name, "),
         (("--columns", ""), "Unknown attribute '' in --columns."),
+        (("--columns", "e-mail"), "'e-mail' in --columns. Did you mean 'email'? Known: id, email,"),
         (("--columns", "id", "--json"), "--columns cannot be combined with --json."),
         (("--columns", "id", "--fields", "name"), "--columns cannot be combined with --fields."),
     ],
