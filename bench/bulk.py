@@ -132,7 +132,7 @@ def _into_postgresql(
     filled: Database, directory: Path, people: Path
 ) -> tuple[Callable[[], float], Callable[[], float]]:
     def empty() -> None:
-        filled.execute("TRUNCATE users, events RESTART IDENTITY", "CHECKPOINT")
+        filled.execute("TRUNCATE users, events RESTART IDENTITY CASCADE", "CHECKPOINT")
 
     def floor() -> float:
         empty()
