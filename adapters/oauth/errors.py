@@ -6,6 +6,7 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response
 
+from adapters.jsonapi.content_negotiation import JSON
 from adapters.web.bearer import challenge, refusal_fields
 from adapters.web.flask_app import current_request
 from adapters.web.request_body import BodyIncomplete
@@ -13,7 +14,6 @@ from adapters.web.security_headers import NO_STORE
 from application.access import InvalidToken, Unauthenticated
 from application.accounts.errors import InvalidGrant, InvalidScope
 
-JSON: Final = "application/json"
 INVALID_REQUEST: Final = "invalid_request"
 
 

@@ -6,8 +6,8 @@ from adapters.accounts.openapi import TAG, TOKENS_EXAMPLE
 from adapters.api.openapi.document import CHALLENGE, Part, error_responses, operation_of
 from adapters.api.openapi.json_schema import object_of, reference
 from adapters.jsonapi.catalog import Catalog
+from adapters.jsonapi.content_negotiation import JSON
 from adapters.oauth.account_page import URL as ACCOUNT_PAGE
-from adapters.oauth.errors import JSON
 from adapters.oauth.forms import FORM
 from adapters.oauth.metadata import KEYS, METADATA
 from adapters.oauth.tokens import INTROSPECT, REFRESH_TOKEN, REVOKE, TOKEN
