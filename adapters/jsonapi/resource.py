@@ -15,7 +15,7 @@ from marshmallow_jsonapi import Schema
 from marshmallow_jsonapi.fields import Relationship
 
 from adapters.jsonapi.kinds import EQUALITY, Id, Kind
-from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, suggest_attribute
+from adapters.jsonapi.suggestions import MAX_SUGGESTIONS, SEARCH, suggest_attribute
 from adapters.jsonapi.unknown_names import did_you_mean
 from application.search import Op
 from domain.attributes import UNKNOWN, AttributeRules, Rule
@@ -84,7 +84,8 @@ class RelationshipField:
 
 _Attributes = Mapping[str, Attribute]
 _SchemaClass = type[Schema]
-_RESERVED: Final = frozenset(("or", "not", "q", "history"))
+_RESERVED: Final = frozenset(("or", "not", SEARCH, "history"))
+"""The words that have another meaning in filters, or at the end of URLs."""
 _NO_RULES: Final = AttributeRules({})
 _UNKNOWN_RELATIONSHIP: Final = Problem(UNKNOWN.code, "is not a relationship of this type")
 

@@ -156,6 +156,7 @@ _OPENING: Final = re.compile(r"(?:or\[[a-z0-9.]+\]\[)?(?:not(\[|\]\[))?")
 
 def _complete_filter(resource: "Resource", incomplete: str) -> list[str]:
     """Returns the filters that begin with the text, by attributes and by relationships."""
+    from adapters.jsonapi.suggestions import SEARCH
     from entrypoints.cli.services import catalog
 
     all_resources = catalog()
@@ -164,7 +165,7 @@ def _complete_filter(resource: "Resource", incomplete: str) -> list[str]:
         target = all_resources.target(relationship)
         names += [name, *(f"{name}.{each}" for each in target.filterable)]
     if resource.searched:
-        names.append("q")
+        names.append(SEARCH)
     opening = _OPENING.match(incomplete)
     before = opening[0] if opening else ""
     end = "]" if before else ""
