@@ -60,27 +60,31 @@ class SigningKey:
         return _signing_key({each: jwk[each] for each in jwk if each != "key_ops"})
 
 
-def read_signing_keys(text: bytes) -> tuple[SigningKey, ...]:
-    """Returns the keys of a set. Raises UnusableKeySet if it has none, or an unusable one."""
+def read_signing_keys(text: bytes, path: str | None = None) -> tuple[SigningKey, ...]:
+    """Returns the keys of a set. Raises UnusableKeySet if it has none, or an unusable one.
+
+    The error names the file `path`, if there is one.
+    """
+    file = "the file" if path is None else f"the file {path}"
     try:
         document = parse(text)
     except NotStrict:
-        raise UnusableKeySet("the file is not JSON") from None
+        raise UnusableKeySet(f"{file} is not JSON") from None
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
-        raise UnusableKeySet("the file is not a JSON Web Key Set")
+        raise UnusableKeySet(f"{file} is not a JSON Web Key Set")
     if not any(isinstance(each, dict) and "d" in each for each in members):
-        raise UnusableKeySet("the file has no private key")
+        raise UnusableKeySet(f"{file} has no private key")
     if len(members) > _MAX_KEYS:
-        raise UnusableKeySet(f"the file has more than {_MAX_KEYS} keys")
+        raise UnusableKeySet(f"{file} has more than {_MAX_KEYS} keys")
     keys = []
     for number, jwk in enumerate(members, 1):
         try:
             keys.append(_signing_key(jwk))
         except UnusableKeySet as error:
-            raise UnusableKeySet(f"key {number} {error}") from None
+            raise UnusableKeySet(f"key {number} of {file} {error}") from None
     if len({each.kid for each in keys}) < len(keys):
-        raise UnusableKeySet("two keys have the same kid")
+        raise UnusableKeySet(f"two keys of {file} have the same kid")
     return tuple(keys)
 
 
@@ -158,7 +162,7 @@ class SigningKeys:
             self._use(())
             self._read_again(path, stamp)
         else:
-            self._use(read_signing_keys(read_private_file(path)))
+            self._use(read_signing_keys(read_private_file(path), path))
             self._stamp = stamp
 
     @classmethod
@@ -212,7 +216,7 @@ class SigningKeys:
         """Reads a changed file. Logs an error, but only once while the file cannot be read."""
         problem = ""
         try:
-            self._use(read_signing_keys(read_private_file(path)))
+            self._use(read_signing_keys(read_private_file(path), path))
         except UnusableKeySet as error:
             problem = str(error)
             if problem != self._problem:

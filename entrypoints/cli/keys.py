@@ -73,7 +73,7 @@ def rotate(file: str | None, algorithm: str) -> None:
     from adapters.tokens.signing_keys import SigningKey, read_signing_keys, write_signing_keys
 
     def change(text: bytes) -> bytes:
-        return write_signing_keys([SigningKey.generate(algorithm), *read_signing_keys(text)])
+        return write_signing_keys([SigningKey.generate(algorithm), *read_signing_keys(text, path)])
 
     path = _path(file)
     _change(path, change)
@@ -97,7 +97,7 @@ def prune(file: str | None, keep: int) -> None:
     from adapters.tokens.signing_keys import read_signing_keys, write_signing_keys
 
     path = _path(file)
-    _change(path, lambda text: write_signing_keys(read_signing_keys(text)[:keep]))
+    _change(path, lambda text: write_signing_keys(read_signing_keys(text, path)[:keep]))
     _show(path)
 
 
@@ -118,7 +118,7 @@ def _show(path: str) -> None:
     from adapters.tokens.signing_keys import read_signing_keys
 
     try:
-        signing_keys = read_signing_keys(read_private_file(path))
+        signing_keys = read_signing_keys(read_private_file(path), path)
     except UnusableKeySet as error:
         raise click.ClickException(_sentence(error)) from None
     for each in signing_keys:
@@ -133,6 +133,11 @@ def _change(path: str, change: Callable[[bytes], bytes]) -> None:
         replace_private_file(path, change)
     except UnusableKeySet as error:
         raise click.ClickException(_sentence(error)) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise click.ClickException(
+            printable(f"The file {path} cannot be changed: {reason}.")
+        ) from None
 
 
 def _sentence(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +62,32 @@ def test_a_file_that_cannot_be_used_is_one_error_line(
         result = run("keys", command, "k.json")
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("Error: ")
+        assert "k.json" in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["rotate", "prune"])
+def test_a_full_disk_leaves_the_file_as_it_is(small_disk: Path, run: Run, command: str) -> None:
+    file = small_disk / "k.json"
+    run("keys", "new", str(file))
+    before = file.read_bytes()
+    with (small_disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
+    result = run("keys", command, str(file))
+    reason = f"The file {file} cannot be changed: No space left on device."
+    assert (result.exit_code, result.stderr) == (1, f"Error: {reason}\n")
+    assert file.read_bytes() == before
+    assert len(list(small_disk.iterdir())) == 2
+
+
+def test_the_error_of_a_start_names_the_file_of_the_default(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "roster.db.keys.json").write_text('{"keys": []}')
+    (tmp_path / "roster.db.keys.json").chmod(0o600)
+    result = run("serve", "--port", "0", ROSTER_ACCOUNTS="on")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ROSTER_SIGNING_KEYS: the file ")
+    assert result.stderr.endswith("/roster.db.keys.json has no private key\n")
 
 
 def test_a_rotation_never_leaves_a_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
