@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from application.accounts.passwords import NewPasswords, set_password
 from application.accounts.users import find_by_email
-from application.ports import Context, UnitOfWork, UnitRunner
+from application.ports import ConcurrentUpdate, Context, UnitOfWork, UnitRunner
 from application.users import USER_TYPE
-from domain.users import NewUser, User, UserChanges
+from domain.users import EmailTaken, NewUser, User, UserChanges
 
 ADMIN: Final = "admin"
 """The role of an administrator."""
@@ -44,10 +44,7 @@ class Administrators:
 
         def unit(work: UnitOfWork) -> tuple[User, bool]:
             existing = find_by_email(work, email)
-            if existing is None:
-                user = work.repository(USER_TYPE).add(new, at=work.now)
-            else:
-                user = _promote(work, existing, name)
+            user = _add(work, new) if existing is None else _promote(work, existing, name)
             set_password(work, user, password_hash)
             return user, existing is None
 
@@ -59,6 +56,14 @@ def _new_user(email: str, name: str | None) -> NewUser:
     if name is None:
         name = email.rpartition("@")[0] or email
     return NewUser(email=email, name=name, is_active=True, role=ADMIN)
+
+
+def _add(work: UnitOfWork, new: NewUser) -> User:
+    """Creates the user. Raises ConcurrentUpdate if another unit of work does so meanwhile."""
+    try:
+        return work.repository(USER_TYPE).add(new, at=work.now)
+    except EmailTaken:
+        raise ConcurrentUpdate from None
 
 
 def _promote(work: UnitOfWork, user: Any, name: str | None) -> User:

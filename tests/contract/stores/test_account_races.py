@@ -17,6 +17,7 @@ from contract.stores.directories import Directory
 from sqlalchemy import Engine
 from waiting import until
 
+from application.accounts.administrators import Administrators
 from application.accounts.config import AccountConfig, RoleScopes
 from application.accounts.delivery import Delivery
 from application.accounts.errors import (
@@ -36,7 +37,7 @@ from application.ports import Mailer, OutgoingEmail, UnitOfWork
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.accounts import Account, EmailedLink, Purpose, Template, WaitingEmail
-from domain.users import UserChanges
+from domain.users import NewUser, UserChanges
 
 CONFIG = AccountConfig(role_scopes=RoleScopes({"admin": ("users:write",)}, ("users",)))
 LINK = b"l" * 32
@@ -46,6 +47,22 @@ concurrent = pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", 
 every_kind = pytest.mark.parametrize(
     "kind", ["memory", "sqlite", "postgresql_18", "postgresql_15", "mariadb"]
 )
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18"])
+def test_a_user_who_is_being_created_becomes_an_administrator(directory: Directory) -> None:
+    """For example, two machines appoint the first administrator when they start."""
+    run = retrying(directory.begin)
+    administrators = Administrators(run, NewPasswords(CONFIG, PlainHasher(), ShortBlockList()))
+    email = "ann@example.org"
+    with ThreadPoolExecutor(1) as thread:
+        with directory.begin(ANONYMOUS) as creating:
+            new = NewUser(email=email, name="Ann")
+            user = creating.repository(USER_TYPE).add(new, at=creating.now)
+            appointed = thread.submit(administrators.appoint, email, NEW_PASSWORD, ANONYMOUS)
+            _wait_for_lock(directory.engine)
+        administrator, created = appointed.result(SECONDS)
+    assert (administrator.id, administrator.role, created) == (user.id, "admin", False)
 
 
 @concurrent
