@@ -67,6 +67,7 @@ class Revocations:
         self._now = now
         self._lock = Lock()
         self._read_at = self._tried_at = self._cleaned_at = float("-inf")
+        self._last: Revocation | None = None
         self._last_id = 0
         self._missing: dict[int, float] = {}
         self._gaps: dict[int, _Gap] = {}
@@ -130,13 +131,26 @@ class Revocations:
             self._read_gap(start, gap)
         also: Sequence[int] = tuple(self._missing)
         while True:
-            page = self._reader.revocations(after=self._last_id, also=also, limit=_PAGE)
+            page = self._reader.revocations(after=self._last_id - 1, also=also, limit=_PAGE)
+            if self._last and self._last not in page:
+                self._forget_ids()
+                also = ()
+                continue
             for each in page:
                 self._add(each)
                 self._note(each, started)
             if len(page) < _PAGE:
                 return
             also = tuple(number for number in also if number > page[-1].id)
+
+    def _forget_ids(self) -> None:
+        """Lets the next page begin with the first revocation.
+
+        The last one that was read has expired, or the database has lost it, because a standby or a
+        backup without it took over. New revocations can then have ids that were read before.
+        """
+        self._last, self._last_id = None, 0
+        self._missing, self._gaps = {}, {}
 
     def _read_gap(self, start: int, gap: _Gap) -> None:
         """Reads a gap by pages. The ids that a page still lacks become a gap of their own.
@@ -191,7 +205,7 @@ class Revocations:
             self._gaps[missing.start] = _Gap(number, started)
         else:
             self._missing.update(dict.fromkeys(missing, started))
-        self._last_id = number
+        self._last, self._last_id = revocation, number
 
     def _clean_up(self) -> None:
         """Removes the revocations of tokens that have expired."""

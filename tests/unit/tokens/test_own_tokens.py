@@ -451,7 +451,7 @@ def test_revocations_are_read_once_after_a_gap_is_filled(reader: Reader, clock: 
     reader.returned = 0
     clock.seconds += 2
     revocations.check(session)
-    assert reader.returned == 0
+    assert reader.returned == 1
 
 
 MANY = range(5001, 10_001)
@@ -495,6 +495,31 @@ def test_a_read_that_fails_is_continued(reader: Reader, clock: Now) -> None:
         pytest.fail("The revocations were never read to the end.")
     with pytest.raises(InvalidToken):
         revocations.check(SessionClaims(f"s{MANY[-1]}", 7, milliseconds(NOW)))
+
+
+@pytest.mark.parametrize(
+    ("left", "added"),
+    [
+        pytest.param(10, 11, id="a standby that lacked the last commits"),
+        pytest.param(0, 1, id="a backup without revocations"),
+        pytest.param(19, 20, id="another revocation with the last id"),
+        pytest.param(19, 5, id="an earlier id, in place of the last one"),
+    ],
+)
+def test_revocations_are_found_after_the_database_has_lost_some(
+    reader: Reader, clock: Now, left: int, added: int
+) -> None:
+    """The database then gives new revocations ids that a worker has read already."""
+    revocations = Revocations(reader, leeway=30, clock=clock)  # type: ignore[arg-type]
+    rows = [Revocation(each, f"s{each}", None, datetime.now(UTC)) for each in range(1, 21)]
+    reader.rows += rows
+    revocations.check(SessionClaims("s-late", 7, milliseconds(NOW)))
+    reader.rows = [each for each in rows[:left] if each.id != added]
+    reader.rows.append(Revocation(added, "s-late", None, datetime.now(UTC)))
+    clock.seconds += 2
+    for session in ("s-late", "s20"):
+        with pytest.raises(InvalidToken):
+            revocations.check(SessionClaims(session, 7, milliseconds(NOW)))
 
 
 def test_revocations_of_units_that_mix_their_ids_are_found(reader: Reader, clock: Now) -> None:
