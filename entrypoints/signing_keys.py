@@ -37,21 +37,21 @@ def open_signing_keys(settings: Settings, *, may_be_unusable: bool = False) -> S
         if settings.store == "memory":
             return SigningKeys.temporary()
         raise BadSetting(_SETTING, "must be set. Create a file with `roster keys new FILE`")
-    if settings.signing_keys is None and not os.path.exists(path):  # noqa: PTH110
-        create_signing_keys(path)
     try:
+        if settings.signing_keys is None and not os.path.exists(path):  # noqa: PTH110
+            create_signing_keys(path)
         return SigningKeys(path, may_be_unusable=may_be_unusable)
     except UnusableKeySet as error:
         raise BadSetting(_SETTING, str(error)) from None
 
 
 def create_signing_keys(path: str, algorithm: str = DEFAULT_ALGORITHM) -> bool:
-    """Creates a file with a random key. Returns False if it exists. Raises BadSetting."""
+    """Creates a file with a random key. Returns False if it exists. Raises UnusableKeySet."""
     try:
         return create_private_file(path, write_signing_keys([SigningKey.generate(algorithm)]))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise BadSetting(_SETTING, f"cannot create the file {path}: {reason}") from None
+        raise UnusableKeySet(f"cannot create the file {path}: {reason}") from None
 
 
 def own_issuer(settings: Settings) -> str:

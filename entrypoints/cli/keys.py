@@ -45,10 +45,15 @@ def new(file: str | None, algorithm: str) -> None:
 
     Run the command as the user of the service: only the owner of FILE can read it.
     """
+    from adapters.tokens.keys import UnusableKeySet
     from entrypoints.signing_keys import create_signing_keys
 
     path = _path(file)
-    if not create_signing_keys(path, algorithm):
+    try:
+        is_new = create_signing_keys(path, algorithm)
+    except UnusableKeySet as error:
+        raise click.ClickException(_sentence(error)) from None
+    if not is_new:
         raise click.ClickException(
             printable(f"The file {path} exists. Use `roster keys rotate` to add a key.")
         )

@@ -109,6 +109,12 @@ def test_an_existing_file_is_not_replaced(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "k.json").read_bytes() == before
 
 
+def test_a_file_that_cannot_be_created_is_one_error_line(run: Run) -> None:
+    result = run("keys", "new", "missing/k.json")
+    reason = "Cannot create the file missing/k.json: No such file or directory."
+    assert (result.exit_code, result.stderr) == (1, f"Error: {reason}\n")
+
+
 def test_a_token_is_signed_with_the_first_key_if_there_is_no_secret(
     run: Run, tmp_path: Path
 ) -> None:
