@@ -104,6 +104,9 @@ class QueryShape(NamedTuple):
 
     `total`: the statement also selects the number of all matching rows. Each statement also has the
     parameter COUNT, and OFFSET for a numbered page.
+
+    `distinct`: the attribute before the id has different values in all rows. The id then decides
+    only whether the row with the value of a bound is after it.
     """
 
     conditions: tuple[TestShape, ...]
@@ -112,6 +115,7 @@ class QueryShape(NamedTuple):
     total: bool
     after: Placeholders | None = None
     before: Placeholders | None = None
+    distinct: bool = False
 
     @property
     def is_sorted_by_id(self) -> bool:
@@ -125,6 +129,7 @@ def parametrize(search: Search, distinct: Container[str] = ()) -> tuple[QuerySha
     `distinct` has the attributes whose values are different in all rows.
     """
     search = _without_redundant_orders(search, distinct)
+    is_distinct = len(search.ordering) > 1 and search.ordering[-2].attribute in distinct
     values: dict[str, Any] = {}
 
     def placeholder(value: Value) -> Placeholder:
@@ -138,7 +143,8 @@ def parametrize(search: Search, distinct: Container[str] = ()) -> tuple[QuerySha
     place = search.place
     if isinstance(place, Numbered):
         values |= {"count": place.size, "offset": place.offset}
-        return QueryShape(conditions, search.ordering, numbered=True, total=True), values
+        shape = QueryShape(conditions, search.ordering, True, True, distinct=is_distinct)
+        return shape, values
 
     def key_placeholders(key: Key | None) -> Placeholders | None:
         if key is None:
@@ -147,7 +153,8 @@ def parametrize(search: Search, distinct: Container[str] = ()) -> tuple[QuerySha
 
     after, before = key_placeholders(place.after), key_placeholders(place.before)
     values["count"] = place.size + 1  # an extra row shows whether there are more
-    return QueryShape(conditions, search.ordering, False, place.total, after, before), values
+    shape = QueryShape(conditions, search.ordering, False, place.total, after, before, is_distinct)
+    return shape, values
 
 
 def fit_decimals(
@@ -317,20 +324,20 @@ def _is_out_of_range(value: Value) -> bool:
 
 
 def _without_redundant_orders(search: Search, distinct: Container[str]) -> Search:
-    """Returns the search without sort attributes that do not affect the order.
+    """Returns the search without sort attributes that do not affect the order, except the id.
 
     They have the same value in every matching row, or follow an attribute whose values are
     different in all rows. With them, the database may not recognize that an index has the rows in
-    the right order.
+    the right order. The id remains, because a bound need not be the key of a row.
     """
     fixed = _fixed_values(search.conditions)
     fixed.pop("id", None)
     remaining = []
+    is_decided = False
     for position, order in enumerate(search.ordering):
-        if order.attribute not in fixed:
+        if order.attribute == "id" or not (is_decided or order.attribute in fixed):
             remaining.append(position)
-            if order.attribute in distinct:
-                break
+            is_decided = order.attribute in distinct
     if len(remaining) == len(search.ordering):
         return search
     place = search.place

@@ -117,7 +117,7 @@ class SearchStatements:
     ) -> Select[Any]:
         columns = self._table.columns
         if shape.numbered:
-            return select_first(matching, columns, shape.ordering).offset(OFFSET)
+            return select_first(matching, columns, read_order(shape)).offset(OFFSET)
         is_single = self._table.matches_at_most_one(shape.conditions)
         return select_slice(matching, shape, columns, database, is_single=is_single, fixed=fixed)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Select, and_, or_, select, tuple_, union_all
+from sqlalchemy import Column, ColumnElement, Select, and_, not_, or_, select, tuple_, union_all
 
 from adapters.sql.columns import NullsLowest
 from adapters.sql.placeholders import COUNT, Placeholder, Placeholders, parameter
@@ -29,7 +29,8 @@ def select_slice(
     rows, which are sorted by their id.
     """
     if shape.after is not None and shape.before is not None:
-        before = after_key(columns, reversed_order(shape.ordering), shape.before, database)
+        backward = reversed_order(shape.ordering)
+        before = after_key(columns, backward, shape.before, database, distinct=shape.distinct)
         matching = matching.where(before)
     direction = read_order(shape)
     order = (*(Order(each, direction[0].descending) for each in fixed), *direction)
@@ -39,9 +40,9 @@ def select_slice(
         return matching if is_single else select_first(matching, columns, order)
     is_range = database != "sqlite" and not _is_mixed(direction) and matching.whereclause is None
     if _has_nullable(columns, direction) or (len(direction) > 1 and not is_range):
-        return _first_of_branches(matching, columns, direction, start, database)
-    following = matching.where(after_key(columns, direction, start, database))
-    return select_first(following, columns, order)
+        return _first_of_branches(matching, columns, shape, start, database)
+    following = after_key(columns, _key_order(shape), start, database, distinct=shape.distinct)
+    return select_first(matching.where(following), columns, order)
 
 
 def select_first(
@@ -54,7 +55,7 @@ def select_first(
 def _first_of_branches(
     matching: Select[Any],
     columns: Columns,
-    ordering: tuple[Order, ...],
+    shape: QueryShape,
     start: Placeholders,
     database: str,
 ) -> Select[Any]:
@@ -72,20 +73,27 @@ def _first_of_branches(
     For MariaDB, a branch compares a column with one value by a range. For an equality, MariaDB uses
     an index for this column only, and sorts all rows that have the value.
     """
+    ordering, key_order = read_order(shape), _key_order(shape)
+    ranges = _keyset_branches(
+        columns, key_order, start, distinct=shape.distinct, as_range=database == "mariadb"
+    )
     branches = [
         select_first(matching.where(branch.clause), columns, branch.sorted_by(ordering)).subquery(
             f"_range{number}"
         )
-        for number, branch in enumerate(
-            _keyset_branches(columns, ordering, start, as_range=database == "mariadb")
-        )
+        for number, branch in enumerate(ranges)
     ]
     joined = union_all(*map(select, branches)).subquery("_joined")
     return select(joined).order_by(*order_by(joined.c, ordering)).limit(COUNT)
 
 
 def read_order(shape: QueryShape) -> tuple[Order, ...]:
-    """The order in which the rows are read, which is reversed for a slice before a key."""
+    """The order in which the rows are read, without an id that does not affect it."""
+    return _key_order(shape)[:-1] if shape.distinct else _key_order(shape)
+
+
+def _key_order(shape: QueryShape) -> tuple[Order, ...]:
+    """The order of the keys, which is reversed for a slice before a key."""
     backward = shape.before is not None and shape.after is None
     return reversed_order(shape.ordering) if backward else shape.ordering
 
@@ -108,12 +116,21 @@ def order_clause(column: Column[Any], order: Order) -> ColumnElement[Any]:
 
 
 def after_key(
-    columns: Columns, ordering: tuple[Order, ...], key: Placeholders, database: str
+    columns: Columns,
+    ordering: tuple[Order, ...],
+    key: Placeholders,
+    database: str,
+    *,
+    distinct: bool = False,
 ) -> Clause:
-    """Returns a clause that matches the rows after the key."""
+    """Returns a clause that matches the rows after the key.
+
+    `distinct`: the attribute before the id has different values in all rows.
+    """
     # For a row comparison, MariaDB would read the whole index up to the key.
-    if database == "mariadb" or _is_mixed(ordering) or _has_nullable(columns, ordering):
-        return _after_key_by_column(columns, ordering, key)
+    by_column = database == "mariadb" or distinct
+    if by_column or _is_mixed(ordering) or _has_nullable(columns, ordering):
+        return _after_key_by_column(columns, ordering, key, distinct)
     names = [order.attribute for order in ordering]
     row = tuple_(*(columns[name] for name in names))
     values = (parameter(columns[name], value) for name, value in zip(names, key, strict=True))
@@ -122,15 +139,17 @@ def after_key(
 
 
 def _after_key_by_column(
-    columns: Columns, ordering: tuple[Order, ...], key: Placeholders
+    columns: Columns, ordering: tuple[Order, ...], key: Placeholders, distinct: bool
 ) -> Clause:
     """Returns the clause of `after_key` without a row comparison.
 
     A row comparison cannot express a mixed ordering. The bound of the first column is redundant:
     it allows the database to use that column's index.
     """
+    branches = _keyset_branches(columns, ordering, key, distinct=distinct)
+    if len(branches) == 1:
+        return branches[0].clause
     bound = _not_before(columns[ordering[0].attribute], ordering[0], key[0])
-    branches = _keyset_branches(columns, ordering, key)
     return and_(*bound, or_(*(branch.clause for branch in branches)))
 
 
@@ -146,17 +165,27 @@ class _Branch(NamedTuple):
 
 
 def _keyset_branches(
-    columns: Columns, ordering: tuple[Order, ...], key: Placeholders, *, as_range: bool = False
+    columns: Columns,
+    ordering: tuple[Order, ...],
+    key: Placeholders,
+    *,
+    distinct: bool = False,
+    as_range: bool = False,
 ) -> list[_Branch]:
     """Splits the rows after the key into ranges, one for each first column that may differ.
 
     A descending nullable column whose value in the key is not null has two: lower values and null.
+    `distinct`: the column before the id has different values in all rows, so both have one range.
     """
     branches: list[_Branch] = []
     equal: list[Clause] = []
     null: frozenset[str] = frozenset()
-    for order, placeholder in zip(ordering, key, strict=True):
+    for position, (order, placeholder) in enumerate(zip(ordering, key, strict=True)):
         column = columns[order.attribute]
+        if distinct and position == len(ordering) - 2:
+            rest = _after_distinct(columns, ordering[position:], key[position:])
+            branches.append(_Branch(and_(*equal, rest), null))
+            break
         if placeholder.is_null:
             if not order.descending:
                 branches.append(_Branch(and_(*equal, column.is_not(None)), null))
@@ -170,6 +199,19 @@ def _keyset_branches(
             branches.append(_Branch(and_(*equal, column.is_(None)), null | {order.attribute}))
         equal.append(and_(column >= value, column <= value) if as_range else column == value)
     return branches
+
+
+def _after_distinct(columns: Columns, ordering: tuple[Order, ...], key: Placeholders) -> Clause:
+    """Returns a clause that matches the rows after the key of a distinct value and an id.
+
+    It has no OR, for which databases consider several indexes.
+    """
+    (order, id_order), (value, key_id) = ordering, key
+    column, id_column = columns[order.attribute], columns[id_order.attribute]
+    bound = parameter(id_column, key_id)
+    is_not_after = id_column >= bound if id_order.descending else id_column <= bound
+    is_equal = column == parameter(column, value)
+    return and_(*_not_before(column, order, value), not_(and_(is_equal, is_not_after)))
 
 
 def _not_before(column: Column[Any], order: Order, placeholder: Placeholder) -> list[Clause]:

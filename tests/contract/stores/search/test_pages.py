@@ -6,6 +6,7 @@ from contract.stores.search.people import every_ordering, ids, in_order, key_of
 
 from application.search import (
     Condition,
+    Key,
     Numbered,
     Op,
     Order,
@@ -60,6 +61,24 @@ def test_returns_the_users_between_two_cursors(
 
     assert between(5) == Page(tuple(expected[3:8]), more=False)
     assert between(4) == Page(tuple(expected[3:7]), more=True)
+
+
+@every_ordering
+def test_a_key_can_lie_between_two_users(
+    directory: Directory, people: list[User], ordering: tuple[Order, ...]
+) -> None:
+    expected = in_order(people, ordering)
+    step = -1 if ordering[-1].descending else 1
+
+    def page(after: Key | None = None, before: Key | None = None) -> Page[User]:
+        return directory.reader.page(Search(ordering=ordering, place=Slice(12, after, before)))
+
+    for position in (0, 5, 11):
+        user_id, (*values, _) = expected[position].id, key_of(expected[position], ordering)
+        right_before, right_after = (*values, user_id - step), (*values, user_id + step)
+        assert page(after=right_before) == Page(tuple(expected[position:]), more=False)
+        assert page(before=right_after) == Page(tuple(expected[: position + 1]), more=False)
+        assert page(right_before, right_after) == Page((expected[position],), more=False)
 
 
 @every_ordering
