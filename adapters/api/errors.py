@@ -116,7 +116,7 @@ ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown_attribute": (
         "400, 422",
         "No attribute or relationship has this name: in a parameter (400) or in the body (422). "
-        "The detail lists those that exist.",
+        "Or the list cannot be sorted or filtered by it. The detail lists the accepted names.",
     ),
     "malformed_query": ("400", "A parameter's name contains NUL or bytes that are not UTF-8."),
     "too_many_parameters": ("400", "The query has too many parameters."),

@@ -238,7 +238,8 @@ class FilterParser:
         if relationship is None:
             searched = [SEARCH] if self._resource.searched else []
             known = [*self._resource.filterable, *self._relationships, *searched]
-            self._errors.add_unknown(name, [about], known)
+            others = self._resource.attributes
+            self._errors.add_unknown(name, [about], known, others=others, use="filtered")
             return None
         known_of_target = self._catalog.target(relationship).filterable
         if path in known_of_target:

@@ -345,8 +345,11 @@ class _QueryParser:
             self._errors.add("sort", detail, type_link=_UNSUPPORTED_SORT)
         orders = [Order(name.removeprefix("-"), name.startswith("-")) for name in names]
         known = self._resource.sortable
-        sorted_by = [order.attribute for order in orders]
-        self._errors.add_unknown("sort", sorted_by, known, type_link=_UNSUPPORTED_SORT)
+        if refused := [order.attribute for order in orders if order.attribute not in known]:
+            others = {**self._resource.attributes, **self._resource.relationships}
+            self._errors.add_unknown(
+                "sort", refused, known, others=others, use="sorted", type_link=_UNSUPPORTED_SORT
+            )
         yield from (order for order in orders if order.attribute in known)
 
     def _filters(self) -> tuple[Test, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from adapters.jsonapi.errors import ErrorObject, RequestError
-from adapters.jsonapi.unknown_names import unknown_attributes
+from adapters.jsonapi.unknown_names import quote_all, unknown_attributes
 from domain.errors import shortened
 
 _MAX_PARAMETER_LENGTH: Final = 250
@@ -38,15 +38,29 @@ class QueryErrors:
         self._errors.append(query_error(code, detail, parameter=parameter, **more))
 
     def add_unknown(
-        self, parameter: str, names: Iterable[str], known: Collection[str], **more: Any
+        self,
+        parameter: str,
+        names: Iterable[str],
+        known: Collection[str],
+        *,
+        others: Collection[str] = (),
+        use: str = "",
+        **more: Any,
     ) -> None:
         """Adds one error for all of the names that are not known, with suggestions.
 
-        It is one error, so that the response does not grow larger than the request.
+        It is one error, so that the response does not grow larger than the request. `others` are
+        names that exist, but have no `use` ("sorted" or "filtered") in lists.
         """
-        if unknown := [name for name in dict.fromkeys(names) if name not in known]:
-            detail = unknown_attributes(unknown, known)
-            self.add(parameter, detail, code="unknown_attribute", **more)
+        refused = [name for name in dict.fromkeys(names) if name not in known]
+        if not refused:
+            return
+        unknown = [name for name in refused if name not in others]
+        useless = [name for name in refused if name in others]
+        detail = unknown_attributes(unknown, known) if unknown else f"Known: {', '.join(known)}."
+        if useless:
+            detail = f"This list cannot be {use} by {quote_all(useless)}. {detail}"
+        self.add(parameter, detail, code="unknown_attribute", **more)
 
     def raise_all(self) -> None:
         """Raises RequestError (400) with all errors, if there are any."""

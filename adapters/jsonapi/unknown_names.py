@@ -16,6 +16,13 @@ def quote(text: str) -> str:
     return f"'{shortened(text, MAX_QUOTED)}'"
 
 
+def quote_all(names: Sequence[str]) -> str:
+    """Returns the first names in quotation marks, and the number of the others."""
+    listed = ", ".join(map(quote, names[:_MAX_LISTED]))
+    more = len(names) - _MAX_LISTED
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
 def did_you_mean(*names: str | None) -> str:
     """Returns a question that names the suggestions, or an empty text without suggestions."""
     suggestions = [quote(name) for name in names if name]
@@ -28,11 +35,9 @@ def unknown_attributes(unknown: Sequence[str], known: Collection[str], place: st
     `place` follows the first of the unknown names, such as " in --by".
     """
     noun = "attribute" if len(unknown) == 1 else "attributes"
-    listed = ", ".join(map(quote, unknown[:_MAX_LISTED]))
-    if (more := len(unknown) - _MAX_LISTED) > 0:
-        listed += f" and {more} more"
     similar = (suggest_attribute(name, known) for name in unknown[:MAX_SUGGESTIONS])
-    return f"Unknown {noun} {listed}{place}.{did_you_mean(*similar)} Known: {', '.join(known)}."
+    detail = f"Unknown {noun} {quote_all(unknown)}{place}.{did_you_mean(*similar)}"
+    return f"{detail} Known: {', '.join(known)}."
 
 
 def unknown_relationship(name: str, resource_type: str, known: Iterable[str]) -> str:

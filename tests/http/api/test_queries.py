@@ -328,6 +328,31 @@ def test_unknown_names_are_reported_in_one_error_no_longer_than_the_query(
     assert len(client.get(f"{USERS}?{parameter}={',' * 50_000}").data) < 1000
 
 
+@pytest.mark.parametrize(
+    ("url", "query", "detail"),
+    [
+        (f"{USERS}/1/history", "sort=-actor", "This list cannot be sorted by 'actor'."),
+        (
+            f"{USERS}/1/history",
+            "sort=actor,nick,version",
+            "This list cannot be sorted by 'actor', 'version'. Unknown attribute 'nick'.",
+        ),
+        (
+            f"{USERS}/1/history",
+            "filter[changes]=x",
+            "This list cannot be filtered by 'changes'.",
+        ),
+        (USERS, "sort=groups", "This list cannot be sorted by 'groups'."),
+    ],
+)
+def test_an_attribute_without_a_use_in_lists_is_not_called_unknown(
+    client: ApiClient, url: str, query: str, detail: str
+) -> None:
+    (error,) = client.get(f"{url}?{query}").json["errors"]
+    assert error["code"] == "unknown_attribute"
+    assert error["detail"].startswith(f"{detail} Known: ")
+
+
 @pytest.mark.parametrize("sort", ["nick", ",".join(["name"] * 9)])
 def test_an_unsupported_sort_gets_the_error_of_the_profile(client: ApiClient, sort: str) -> None:
     (error,) = client.get(f"{USERS}?sort={sort}").json["errors"]
