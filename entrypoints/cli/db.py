@@ -2,11 +2,9 @@
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIG_DFL, SIGHUP, SIGTERM, getsignal, signal
 from typing import TYPE_CHECKING
 
 import click
@@ -16,13 +14,12 @@ from domain.errors import Conflict, NotFound
 from entrypoints.cli import output
 from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.cli.database_file import require_database
+from entrypoints.cli.signals import exit_on_signals
 from entrypoints.settings import BadSetting, Settings
 
 _REVISION = re.compile(r"heads?(-[0-9]+)?|base(\+[0-9]+)?|[0-9]+([+-][0-9]+)?|[+-][0-9]+")
 """A revision, or a number of steps from one."""
 _MAX_REVISION_LENGTH = 50
-_ENDED_BY_SIGNAL = 128
-"""The exit status of a shell for a command that a signal ended, without the signal's number."""
 _DUMP_PROGRAMS = {"postgresql": "pg_dump", "mariadb": "mariadb-dump"}
 
 if TYPE_CHECKING:
@@ -197,7 +194,7 @@ def backup(file: str) -> None:
         raise click.UsageError("FILE must be the name of a file: SQLite can't write to a pipe.")
     settings = Settings.of(os.environ)
     _check_source(settings, file)
-    with _cleaned_up(), _database() as engine, Progress("Copying pages") as progress:
+    with exit_on_signals(), _database() as engine, Progress("Copying pages") as progress:
         revision = schema.current(engine)
         if revision is None:
             raise NotMigrated("The file has no tables of Roster. Check ROSTER_DATABASE_URL.")
@@ -208,23 +205,6 @@ def backup(file: str) -> None:
         except OSError as error:
             raise FileFailed(file, error) from error
     output.line(f"Backed up to {file}: {size / 1e6:.1f} MB, at {revision}.")
-
-
-@contextmanager
-def _cleaned_up() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP raise SystemExit, so that the block removes its temporary files."""
-
-    def end(number: int, _: object) -> None:
-        sys.exit(_ENDED_BY_SIGNAL + number)
-
-    signals = [each for each in (SIGTERM, SIGHUP) if getsignal(each) is SIG_DFL]
-    for each in signals:
-        signal(each, end)
-    try:
-        yield
-    finally:
-        for each in signals:
-            signal(each, SIG_DFL)
 
 
 def _check_source(settings: Settings, file: str) -> None:

@@ -9,6 +9,7 @@ from adapters.tokens.algorithms import DEFAULT_ALGORITHM, SIGNING_ALGORITHMS
 from entrypoints.cli import output
 from entrypoints.cli.files import require_name
 from entrypoints.cli.output import printable
+from entrypoints.cli.signals import exit_on_signals
 from entrypoints.settings import BadSetting, Settings
 
 
@@ -50,7 +51,8 @@ def new(file: str | None, algorithm: str) -> None:
 
     path = _path(file)
     try:
-        is_new = create_signing_keys(path, algorithm)
+        with exit_on_signals():
+            is_new = create_signing_keys(path, algorithm)
     except UnusableKeySet as error:
         raise click.ClickException(_sentence(error)) from None
     if not is_new:
@@ -135,7 +137,8 @@ def _change(path: str, change: Callable[[bytes], bytes]) -> None:
     from adapters.tokens.keys import UnusableKeySet
 
     try:
-        replace_private_file(path, change)
+        with exit_on_signals():
+            replace_private_file(path, change)
     except UnusableKeySet as error:
         raise click.ClickException(_sentence(error)) from None
     except OSError as error:

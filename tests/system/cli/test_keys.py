@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -33,6 +36,31 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def algorithms(result: Result) -> list[str]:
     assert result.exit_code == 0, result.output
     return [line.split()[1] for line in result.stdout.splitlines()]
+
+
+INTERRUPTED = """
+import os, sys
+from entrypoints.cli.main import main
+
+number = int(sys.argv.pop(1))
+os.fsync = lambda _: os.kill(os.getpid(), number)
+main()
+"""
+"""Receives a signal after it has written keys to a temporary file."""
+
+
+@pytest.mark.parametrize("command", ["new", "rotate"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_command_leaves_no_private_keys(
+    run: Run, tmp_path: Path, how: signal.Signals, command: str
+) -> None:
+    if command == "rotate":
+        run("keys", "new", "keys.json")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    arguments = [str(int(how)), "keys", command, "keys.json"]
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED, *arguments], check=False)
+    assert ended.returncode == 128 + how
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_keys_are_created_rotated_and_pruned(run: Run, tmp_path: Path) -> None:
