@@ -30,6 +30,8 @@ def make_engine(url: str, *, pool_size: int = 5, exclusive: bool = False) -> Eng
             return engine
     except BadUrl:
         raise
+    except FileNotFoundError:  # for a relative path
+        raise BadUrl("The current directory does not exist. Change to another one.") from None
     except Exception:  # noqa: BLE001 (the libraries' errors would show a part of the URL)
         raise BadUrl("The database's URL can't be read.") from None
     raise ValueError(

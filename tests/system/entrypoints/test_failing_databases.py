@@ -477,6 +477,17 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path, url: str) -> Non
     assert f": {folder}: it is a folder." in error_of(url.format(path), "db upgrade")
 
 
+def test_a_missing_current_directory_is_named(tmp_path: Path) -> None:
+    removed = ["sh", "-c", 'rmdir "$PWD" && exec "$0" users list', ROSTER]
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    ended = subprocess.run(removed, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "Error: ROSTER_DATABASE_URL: The current directory does not exist. Change to another one.\n"
+    )
+
+
 def test_every_file_that_must_be_writable_is_named(invoke: Roster) -> None:
     invoke("db", "upgrade")
     read_only = {"ROSTER_DATABASE_URL": "sqlite:///file:roster.db?mode=ro&uri=true"}
