@@ -186,9 +186,11 @@ def test_compose_publishes_the_port_of_the_image_on_this_machine_only() -> None:
     assert published == [[], [], [f"127.0.0.1:5000:{of_image('EXPOSE')[0]}"]]
 
 
-def test_compose_keeps_the_database_in_a_volume() -> None:
-    mounts = COMPOSE["services"]["database"]["volumes"]
-    assert [mount.partition(":")[0] for mount in mounts] == list(COMPOSE["volumes"])
+def test_compose_keeps_the_database_and_the_keys_in_volumes() -> None:
+    mounts = [mount for each in COMPOSE["services"].values() for mount in each["volumes"]]
+    assert {mount.partition(":")[0] for mount in mounts} == COMPOSE["volumes"].keys()
+    for name in ("roster", "migrate"):
+        assert COMPOSE["services"][name]["volumes"] == [f"data:{of_image('VOLUME')[0]}"]
 
 
 def filled_in(value: str, values: dict[str, str]) -> str:
