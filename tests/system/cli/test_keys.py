@@ -39,10 +39,11 @@ def algorithms(result: Result) -> list[str]:
 
 
 INTERRUPTED = """
-import os, sys
+import os, signal, sys
 from entrypoints.cli.main import main
 
 number = int(sys.argv.pop(1))
+signal.signal(number, signal.SIG_DFL)  # a test run that ignores it passes that on
 os.fsync = lambda _: os.kill(os.getpid(), number)
 main()
 """
