@@ -56,10 +56,10 @@ class QueryErrors:
         if not refused:
             return
         unknown = [name for name in refused if name not in others]
-        useless = [name for name in refused if name in others]
+        unsupported = [name for name in refused if name in others]
         detail = unknown_attributes(unknown, known) if unknown else f"Known: {', '.join(known)}."
-        if useless:
-            detail = f"This list cannot be {use} by {quote_all(useless)}. {detail}"
+        if unsupported:
+            detail = f"This list cannot be {use} by {quote_all(unsupported)}. {detail}"
         self.add(parameter, detail, code="unknown_attribute", **more)
 
     def raise_all(self) -> None:
