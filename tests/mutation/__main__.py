@@ -30,8 +30,15 @@ _SECONDS_OF_TESTS: Final = 60
 _SECONDS_OF_WIDER_TESTS: Final = 150
 """For the tests on servers, and again for those of processes. A run of all takes longer."""
 _GRACE: Final = 60
-_SYSTEM_TESTS: Final = _ROOT / "tests" / "system"
-_PROCESSES: Final = ("cli", "entrypoints", "upgrades")
+_TESTS_OF_PROCESSES: Final = ("tests/system", "tests/project/docs", "tests/http/conformance")
+_FIRST_OF_PROCESSES: Final = "tests/project/docs/test_generated_pages.py"
+"""Shows every change of a description or of a setting."""
+_FOR_ALL_MODULES: Final = (
+    "tests/system/cli",
+    "tests/system/entrypoints",
+    "tests/system/upgrades",
+    "tests/project/docs",
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Trial:
                 yield Stage(partial(self.runner.run, part, limit))
         if not self.is_fast:
             yield Stage(partial(self._run_on_servers, mutant, tests), is_wider=True)
-            yield Stage(partial(self._run_system_tests, mutant), is_wider=True)
+            yield Stage(partial(self._run_tests_of_processes, mutant), is_wider=True)
 
     def _run_on_servers(self, mutant: Mutant, tests: list[str]) -> Run:
         """Runs the same functions on database servers.
@@ -135,15 +142,20 @@ class Trial:
 
         return rank
 
-    def _run_system_tests(self, mutant: Mutant) -> Run:
+    def _run_tests_of_processes(self, mutant: Mutant) -> Run:
         """Runs tests of processes, as many as there is time for.
 
-        First come files that share words with the module's path, then a test of each file about the
-        command line, the settings and the migrations.
+        First come the generated pages, then files that share words with the module's path. The last
+        ones are those of the command line, the settings, the migrations and the documentation.
         """
         words = words_of(mutant.path)
-        files = [str(each.relative_to(_ROOT)) for each in _SYSTEM_TESTS.rglob("test_*.py")]
+        files = [
+            str(file.relative_to(_ROOT))
+            for each in _TESTS_OF_PROCESSES
+            for file in (_ROOT / each).rglob("test_*.py")
+        ]
         common = {each: len(words & words_of(each)) for each in files}
+        common[_FIRST_OF_PROCESSES] = len(words) + 1
         numbers: Counter[str] = Counter()
 
         def rank(test: str) -> int:
@@ -151,7 +163,7 @@ class Trial:
             numbers[path] += 1
             return numbers[path] - 1000 * common[path]
 
-        paths = [each for each in files if common[each] or each.split("/")[2] in _PROCESSES]
+        paths = [each for each in files if common[each] or each.startswith(_FOR_ALL_MODULES)]
         return self.runner.run_ranked(paths, rank, _SECONDS_OF_WIDER_TESTS, _GRACE)
 
 

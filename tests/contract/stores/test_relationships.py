@@ -248,6 +248,23 @@ def test_a_search_accepts_many_related_ids(
         assert [each.id for each in page.items] == [staff, board]
 
 
+def test_a_search_compares_related_ids(related: RelatedDirectory, people: Sequence[int]) -> None:
+    ann, bob, cy, dee = people
+    staff = related.group("Staff", owner=ann, members=[ann, bob])
+    board = related.group("Board", owner=bob, members=[bob, cy])
+    club = related.group("Club", owner=cy, members=[dee])
+    after_staff = Related("groups", (Condition("id", Op.GT, (staff,)),))
+    until_board = Related("groups", (Condition("id", Op.LE, (board,)),))
+    not_board = Related("groups", (Condition("id", Op.NE, (board,)),))
+    assert related.find_ids(after_staff) == [bob, cy, dee]
+    assert related.find_ids(until_board) == [ann, bob, cy]
+    assert related.find_ids(not_board) == [ann, bob, dee]
+    for op, groups in ((Op.GT, [club]), (Op.LE, [staff, board]), (Op.NE, [staff, club])):
+        owner = Related("owner", (Condition("id", op, (bob,)),))
+        page = related.group_reader.page(Search((owner,)))
+        assert [each.id for each in page.items] == groups
+
+
 def test_inclusion_follows_steps(related: RelatedDirectory, people: Sequence[int]) -> None:
     ann, bob, *_ = people
     staff = related.group("Staff", members=[ann, bob], owner=ann)
