@@ -74,7 +74,7 @@ conformance: install ## test Roster against each sentence of JSON:API, and write
 	$(BIN)/python -m pytest tests/http/conformance --proof
 	$(PYTEST_PARALLEL) tests/http/conformance --resource tests/http/conformance/groups.toml -k SQLite
 
-docs: install ## generate docs/reference.md, docs/settings.md and the diagram of the packages
+docs: install ## generate the reference, the tables of settings and limits, and the diagram of the packages
 	$(BIN)/python -m docs.generator
 
 $(SITE_STAMP): docs/site-requirements.txt

@@ -7,7 +7,7 @@ import difflib
 import sys
 from pathlib import Path
 
-from docs.generator import package_diagram, reference, settings
+from docs.generator import limits, package_diagram, reference, settings
 
 DOCS = Path(__file__).parents[1]
 
@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> int:
     pages = {
         DOCS / "reference.md": reference.page(),
         DOCS / "settings.md": settings.page(),
+        DOCS / "limits.md": limits.page(),
         DOCS / "packages.svg": package_diagram.diagram(),
     }
     if "--check" in arguments:

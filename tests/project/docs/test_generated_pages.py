@@ -41,3 +41,13 @@ def test_the_boxes_do_not_overlap() -> None:
             apart_across = abs(one.x - other.x) * 2 >= one.width + other.width
             apart_down = abs(one.y - other.y) * 2 >= one.height + other.height
             assert apart_across or apart_down, (one, other)
+
+
+def test_the_reference_explains_each_error_beyond_a_limit() -> None:
+    limits = (ROOT / "docs" / "limits.md").read_text()
+    codes = set(re.findall(r"\| `(\w+)` \|$", limits, re.MULTILINE))
+    explained = (ROOT / "docs" / "reference.md").read_text() + (
+        ROOT / "docs" / "bulk.md"
+    ).read_text()
+    assert codes
+    assert {code for code in codes if f"`{code}`" not in explained} == set()
