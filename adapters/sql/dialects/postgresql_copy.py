@@ -27,12 +27,11 @@ def copy_in(
     """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote(column.name) for column in columns)
-    statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN"
-    cells = []
-    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
-        cells.append(_to_text(connection, column, values))
-        if column.nullable and None in values:
-            statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN {_WITH_NULL}"
+    statement = f"COPY {quote(columns[0].table.name)} ({names}) FROM STDIN {_WITH_NULL}"
+    cells = [
+        _to_text(connection, column, values)
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
     lines = StringIO(_encode(list(zip(*cells, strict=True))))
     cursor = connection.connection.cursor()
     try:

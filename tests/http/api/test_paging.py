@@ -275,6 +275,13 @@ def test_the_self_link_of_a_page_is_its_url(
     assert client.get(response.json["links"]["self"]).data == response.data
 
 
+def test_the_self_link_escapes_invalid_bytes_of_the_query_only(
+    client: ApiClient, people: list[User]
+) -> None:
+    response = client.get(f"{USERS}?filter[name]=Zo\u00eb,a:b&page[size]=2")
+    assert response.json["links"]["self"] == f"{USERS}?filter[name]=Zo%C3%AB,a:b&page[size]=2"
+
+
 # -- ranges ------------------------------------------------------------------------------------
 
 

@@ -1,11 +1,13 @@
 """Estimates of how hard passwords are to guess."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from processor_time import processor_time_below
 
 from adapters.passwords.estimator import ZxcvbnEstimator, read_block_list
+from application.ports.accounts import Busy
 
 ANN = ("ann.miller@example.org", "Ann Miller")
 
@@ -46,6 +48,12 @@ def test_a_password_that_takes_long_does_not_delay_this_process() -> None:
     with processor_time_below(0.3):
         assert not estimator.is_guessable(signs, personal=ANN)
         assert estimator.is_guessable(signs, personal=(*ANN, signs[:72]))
+
+
+def test_a_password_is_not_accepted_if_its_estimate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "false")  # a program that ends with status 1
+    with pytest.raises(Busy):
+        ZxcvbnEstimator().is_guessable("4@8({[<3690!1|7$5+%2" * 4, personal=ANN)
 
 
 def test_one_users_name_does_not_concern_another() -> None:
