@@ -25,6 +25,7 @@ class CreatedBy:
 
 
 Results = Sequence[Entity | None]
+"""The entity that each operation created or changed, or None."""
 
 
 def _target_id(target: int | CreatedBy, results: Results) -> int:
@@ -46,7 +47,11 @@ def _ids(targets: Iterable[int | CreatedBy], results: Results) -> list[int]:
 
 
 def _lists(related: Related, results: Results) -> dict[str, list[int]]:
-    return {name: _ids(ids, results) for name, ids in related.items()}
+    return {name: _ids(targets, results) for name, targets in related.items()}
+
+
+def _referred_ids(references: References, results: Results) -> dict[str, int]:
+    return {name: _target_id(target, results) for name, target in references.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,11 @@ class Create:
     references: References = field(default_factory=dict)
 
     def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> Entity:
+        """Creates the entity, and returns it. `earlier` are the results of earlier operations."""
         new = self.new
         if self.references:
-            ids = {name: _target_id(each, earlier) for name, each in self.references.items()}
-            new = replace(new, **ids)
-        related = {"related": _lists(self.related, earlier)} if self.related else {}
-        created: Entity = commands.create(new, context, **related)
+            new = replace(new, **_referred_ids(self.references, earlier))
+        created: Entity = commands.create(new, context, related=_lists(self.related, earlier))
         return created
 
 
@@ -80,13 +84,17 @@ class Change:
     references: References = field(default_factory=dict)
 
     def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> Entity:
-        changes, entity_id = self.changes, _target_id(self.target, earlier)
+        """Changes the entity, and returns it. `earlier` are the results of earlier operations."""
+        changes = self.changes
         if self.references:
-            ids = {name: _target_id(each, earlier) for name, each in self.references.items()}
+            ids = _referred_ids(self.references, earlier)
             changes = replace(changes, attributes={**changes.attributes, **ids})
-        related = {"related": _lists(self.related, earlier)} if self.related else {}
         changed: Entity = commands.change(
-            entity_id, changes, context, expected=self.expected, **related
+            _target_id(self.target, earlier),
+            changes,
+            context,
+            expected=self.expected,
+            related=_lists(self.related, earlier),
         )
         return changed
 
@@ -102,6 +110,7 @@ class SetReference:
     expected: Container[int] | None = None
 
     def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> None:
+        """Changes the relationship. `earlier` are the results of earlier operations."""
         related_id = None if self.related is None else _target_id(self.related, earlier)
         entity_id = _target_id(self.target, earlier)
         commands.set_reference(
@@ -128,6 +137,7 @@ class ChangeLinks:
     ids: Sequence[int | CreatedBy]
 
     def perform(self, commands: RelationshipCommands, context: Context, earlier: Results) -> None:
+        """Changes the relationship. `earlier` are the results of earlier operations."""
         source_id, ids = _target_id(self.target, earlier), _ids(self.ids, earlier)
         if self.action is LinkAction.REPLACE:
             commands.replace(source_id, ids, context, limit=LINKS_AT_ONCE)
@@ -146,6 +156,7 @@ class Delete:
     expected: Container[int] | None = None
 
     def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> None:
+        """Deletes the entity. `earlier` are the results of earlier operations."""
         commands.delete(_target_id(self.target, earlier), context, expected=self.expected)
 
 
@@ -211,9 +222,9 @@ class Operations:
                         links = self._relate(operation.relationship, runner)
                         operation.perform(links, context, results)
                         results.append(None)
-                        continue
-                    result = operation.perform(commands[operation.type], context, results)
-                    results.append(result)
+                    else:
+                        result = operation.perform(commands[operation.type], context, results)
+                        results.append(result)
             return results
 
         return run(context, unit)
