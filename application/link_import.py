@@ -142,7 +142,11 @@ class LinkImport:
                 for each in rejected:
                     report(each)
                 unknown += len(rejected)
-                change = links.change(source_id, **{"remove" if remove else "add": ids})
+                change = (
+                    links.change(source_id, remove=ids)
+                    if remove
+                    else links.change(source_id, add=ids)
+                )
                 work.link_count.add(len(change.added) + len(change.removed))
                 changed += len(change.added) + len(change.removed)
             if unknown:

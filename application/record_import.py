@@ -180,7 +180,7 @@ class ImportOptions:
         """The actions that the principal must be allowed to take."""
         if self.update_only:
             return (Action.CHANGE,)
-        return (Action.CREATE, Action.CHANGE)[: 1 + self.update]
+        return (Action.CREATE, Action.CHANGE) if self.update else (Action.CREATE,)
 
 
 class Import(Generic[N, E]):
