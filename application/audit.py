@@ -164,9 +164,7 @@ class History:
         self._must_exist = must_exist
         self._policy = policy
 
-    def page(
-        self, subject_id: int, search: Search, principal: Principal | None = None
-    ) -> Page[Event]:
+    def page(self, subject_id: int, search: Search, principal: Principal | None) -> Page[Event]:
         """Returns the page of events about an entity that the search selects.
 
         Adds the conditions of `about` if the search lacks them. The cursors of its place depend on
@@ -201,11 +199,10 @@ class AuditLog:
         nothing.
         """
         if before is None and after is not None:
-            self._record(EventAction.CREATED, entity_type, after.id, after.version, before, after)
+            self._record(EventAction.CREATED, entity_type, after.id, after.version, None, after)
         elif before is not None and after is None:
-            self._record(
-                EventAction.DELETED, entity_type, before.id, before.version + 1, before, after
-            )
+            version = before.version + 1
+            self._record(EventAction.DELETED, entity_type, before.id, version, before, None)
         elif before is not None and after is not None and before != after:
             self._record(EventAction.CHANGED, entity_type, after.id, after.version, before, after)
 
@@ -215,9 +212,10 @@ class AuditLog:
         entity_type: AnyType,
         subject_id: int,
         version: int,
-        *states: object,
+        before: Entity | None,
+        after: Entity | None,
     ) -> None:
-        changes = _differences(entity_type.rules, *states)
+        changes = _differences(entity_type.rules, before, after)
         self.add(NewEvent(action.value, entity_type.name, subject_id, version, changes))
 
     def record_links(

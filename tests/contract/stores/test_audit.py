@@ -28,7 +28,7 @@ ANN_PHONE = Context(Principal("key_set", "https://issuer.test/é", "ann's phone 
 
 def history(directory: Directory, user_id: int, **options: Any) -> tuple[Event, ...]:
     users = History(USER_TYPE, directory.events, directory.reader.get)
-    return users.page(user_id, Search(users.about(user_id), **options)).items
+    return users.page(user_id, Search(users.about(user_id), **options), None).items
 
 
 def recorded(directory: Directory, user_id: int) -> list[tuple[str, int | None, object]]:
@@ -46,8 +46,8 @@ def feed(directory: Directory, *, size: int = 100) -> list[tuple[int, Event]]:
 def test_a_history_is_about_one_entity_for_any_search(directory: Directory) -> None:
     ann, bob = directory.add("ann@example.org"), directory.add("bob@example.org")
     users = History(USER_TYPE, directory.events, directory.reader.get)
-    assert users.page(ann.id, Search()).items == history(directory, ann.id)
-    assert users.page(ann.id, Search(users.about(bob.id))).items == ()
+    assert users.page(ann.id, Search(), None).items == history(directory, ann.id)
+    assert users.page(ann.id, Search(users.about(bob.id)), None).items == ()
 
 
 def test_records_each_change_of_a_user(directory: Directory) -> None:

@@ -97,7 +97,7 @@ def principal(subject: str) -> Context:
 
 def history(directory: Directory, user_id: int) -> tuple[Event, ...]:
     users = History(USER_TYPE, directory.events, directory.reader.get)
-    return users.page(user_id, Search(users.about(user_id))).items
+    return users.page(user_id, Search(users.about(user_id)), None).items
 
 
 def send(
