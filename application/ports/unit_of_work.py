@@ -88,14 +88,15 @@ class UnitOfWork(Protocol):
         """Returns the repository of a type. Creates it when it is first used."""
 
     def links(self, relationship: ToMany) -> Links:
-        """Returns the pairs of the relationship's association, which are created on first use."""
+        """Returns the pairs of the relationship's association, from the end of the relationship."""
 
     @property
     def link_count(self) -> LinkCount:
         """The number of pairs and references that the unit has changed."""
 
     @property
-    def idempotency(self) -> IdempotencyStore: ...
+    def idempotency(self) -> IdempotencyStore:
+        """The stored responses to requests."""
 
     @property
     def accounts(self) -> AccountRecords:
