@@ -46,6 +46,10 @@ class Session(NamedTuple):
         """The version of the session: the time of its last use, in milliseconds since 1970."""
         return (self.use_time - _EPOCH) // _MILLISECOND
 
+    def has_expired(self, now: datetime) -> bool:
+        """Returns True if the session has ended by its expiry time."""
+        return self.expiry_time <= now
+
     def require_version(self, versions: Container[int] | None) -> None:
         """Raises StaleVersion if the session's version is not in `versions`. None accepts any."""
         if versions is not None and self.version not in versions:
@@ -87,6 +91,10 @@ class EmailedLink(NamedTuple):
     name: str | None
     creation_time: datetime
     expiry_time: datetime
+
+    def has_expired(self, now: datetime) -> bool:
+        """Returns True if the link is no longer valid."""
+        return self.expiry_time <= now
 
 
 class Template(StrEnum):

@@ -265,7 +265,7 @@ class Confirmation:
 def _valid_link(work: UnitOfWork, token_digest: bytes) -> EmailedLink:
     """Returns the link. Raises LinkInvalid if it does not exist or has expired."""
     link = work.accounts.links.get(token_digest)
-    if link is None or link.expiry_time <= work.now:
+    if link is None or link.has_expired(work.now):
         raise LinkInvalid
     return link
 

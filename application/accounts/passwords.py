@@ -125,7 +125,7 @@ def require_unchanged(work: UnitOfWork, user_id: int, session_id: str, stored: s
     user = existing(work, user_id)
     password_hash = work.accounts.accounts.get(user_id).password_hash
     session = work.accounts.sessions.get(session_id)
-    if not user.is_active or session is None or session.expiry_time <= work.now:
+    if not user.is_active or session is None or session.has_expired(work.now):
         raise InvalidToken("The session of the token has ended.")
     if password_hash != stored:
         raise ConcurrentUpdate

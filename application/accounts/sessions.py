@@ -68,7 +68,7 @@ class SessionTokens:
         """Begins a session. Ends the session that is unused for longest if there are too many."""
         sessions = work.accounts.sessions
         existing = sessions.of_user(user.id)
-        live = [each for each in existing if each.expiry_time > work.now]
+        live = [each for each in existing if not each.has_expired(work.now)]
         end_sessions(work, user.id, live[: max(0, len(live) - MAX_SESSIONS + 1)])
         session = Session(
             id=self._random.session_id(),
@@ -85,8 +85,9 @@ class SessionTokens:
 
     def has_ended(self, session: Session, now: datetime) -> bool:
         """Returns True if the session has expired, or has by a setting that is shorter now."""
-        expiry = self._expiry(session.creation_time, session.use_time)
-        return min(session.expiry_time, expiry) <= now
+        return session.has_expired(now) or (
+            self._expiry(session.creation_time, session.use_time) <= now
+        )
 
     def refresh(
         self,
@@ -190,7 +191,7 @@ class SessionTermination:
 
         def unit(work: UnitOfWork) -> None:
             session = work.accounts.sessions.get(session_id)
-            if session is None or session.user_id != user_id or session.expiry_time <= work.now:
+            if session is None or session.user_id != user_id or session.has_expired(work.now):
                 raise SessionNotFound
             session.require_version(expected)
             end_sessions(work, user_id, [session])
@@ -334,5 +335,4 @@ class SessionQueries:
         return revoked is None or _EPOCH + timedelta(milliseconds=claims.issue_time) > revoked
 
     def _is_live(self, session: Session) -> bool:
-        """Returns True if the session has not expired."""
-        return session.expiry_time > self._clock()
+        return not session.has_expired(self._clock())
