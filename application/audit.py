@@ -22,7 +22,7 @@ Changes = Mapping[str, Any]
 
 `from` is null if the event is a creation, and `to` is null if it is a deletion. The changes of a
 to-many relationship are {"added": [ids], "removed": [ids]}, without empty lists. The changes of an
-import are the fields of application.record_import.ImportSummary.
+import are the fields of application.imports.ImportSummary.
 """
 
 ERASED: Final[Mapping[str, Any]] = {"erased": True}

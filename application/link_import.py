@@ -5,7 +5,7 @@ Memory does not grow with the length of the stream.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -13,9 +13,9 @@ from application.access import Action, Policy, ScopePolicy
 from application.audit import EventAction, NewEvent
 from application.deadlines import BULK_SECONDS, restart_deadline
 from application.entities import AnyType
-from application.ports import Begin, Context, UnitOfWork
-from application.record_import import (
+from application.imports import (
     MAX_ERRORS,
+    BatchResult,
     DryRun,
     ImportOptions,
     ImportRefused,
@@ -25,6 +25,7 @@ from application.record_import import (
     RejectedRecord,
     batches_of,
 )
+from application.ports import Begin, Context, UnitOfWork
 from application.references import References
 from application.relationships import Association, ToMany
 from domain.attributes import MISSING, UNKNOWN
@@ -93,15 +94,10 @@ class LinkImport:
             restart_deadline(BULK_SECONDS)
             batches = _PairBatches(self._association, work)
             for batch in batches_of(records):
-                created, unchanged, rejected = batches.add(batch)
-                for each in rejected:
-                    report(each)
-                summary = replace(
-                    summary,
-                    created=summary.created + created,
-                    unchanged=summary.unchanged + unchanged,
-                    bad=summary.bad + len(rejected),
-                )
+                result = batches.add(batch)
+                for rejected in result.rejected_in_order():
+                    report(rejected)
+                summary = result.added_to(summary)
             if summary.bad and not options.skip_errors:
                 raise ImportRefused(summary)
             if options.dry_run:
@@ -189,8 +185,8 @@ class _PairBatches:
             for name, each in self._types.items()
         }
 
-    def add(self, batch: Sequence[Record]) -> tuple[int, int, list[RejectedRecord]]:
-        """Returns the number of new pairs and of other pairs, and the rejected records."""
+    def add(self, batch: Sequence[Record]) -> BatchResult:
+        """Adds the pairs that do not exist."""
         source, target = self._references
         source_ids, target_ids = (
             references.ids(
@@ -198,7 +194,8 @@ class _PairBatches:
             )
             for name, references in self._references.items()
         )
-        pairs, rejected = [], []
+        pairs = []
+        result = BatchResult()
         for record in batch:
             attributes = record.attributes
             try:
@@ -207,13 +204,13 @@ class _PairBatches:
                 pair = None
             if pair is None or len(attributes) != 2 or record.problem:
                 existing = {source: source_ids, target: target_ids}
-                errors = tuple(islice(self._errors(record, existing), MAX_ERRORS))
-                rejected.append(RejectedRecord(record, errors))
+                result.reject(record, *islice(self._errors(record, existing), MAX_ERRORS))
             else:
                 pairs.append(pair)
-        created = self._links.add_pairs(pairs) if pairs else 0
-        self._work.link_count.add(created)
-        return created, len(pairs) - created, rejected
+        result.created = self._links.add_pairs(pairs) if pairs else 0
+        result.unchanged = len(pairs) - result.created
+        self._work.link_count.add(result.created)
+        return result
 
     def _errors(self, record: Record, existing: Any) -> Iterator[RecordError]:
         """Yields the errors of a record that is invalid."""

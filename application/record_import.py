@@ -1,21 +1,30 @@
-"""Imports of a stream of records, with a summary and a report of the rejected records.
+"""Imports entities of a type from a stream of records, in one unit of work.
 
 Memory does not grow with the length of the stream.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from functools import partial
-from itertools import islice
-from types import MappingProxyType
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from application.access import Action, Policy, ScopePolicy
 from application.audit import EventAction, NewEvent
 from application.deadlines import BULK_SECONDS, restart_deadline
 from application.entities import E, EntityType, N, UniqueKey
+from application.imports import (
+    MAX_ERRORS,
+    BatchResult,
+    DryRun,
+    ImportOptions,
+    ImportRefused,
+    ImportSummary,
+    Record,
+    RecordError,
+    RejectedRecord,
+    batches_of,
+)
 from application.ports import Begin, ConcurrentUpdate, Context, Repository, UnitOfWork
 from application.references import References
 from application.relationships import NO_RELATIONSHIPS, RelatedNotFound, Relationships, ToOne
@@ -26,36 +35,7 @@ from domain.text import NOT_TEXT
 
 T = TypeVar("T")
 
-MAX_ERRORS: Final = 20
-"""The number of errors of one record that are reported."""
-
-MAX_KINDS: Final = 50
-"""The number of pairs of an attribute and a code that are counted separately."""
-OTHER_ATTRIBUTES: Final = "(other attributes)"
-"""The name under which the errors of all other attributes are counted."""
-
-BATCH: Final = 1000
-"""The number of records that are imported at a time."""
 _NO_VALUES: Final[Mapping[int, Any]] = {}
-
-
-class Record(NamedTuple):
-    """A record of a stream, before its validation. A tuple, because a stream can have millions.
-
-    `line` is the number of the line on which the record begins, from 1. `item` is the position of
-    the record in an array, from 1, or 0 if there is no array. All items can be on one line.
-    `source` is the original record; only the reader of the stream interprets it. `problem` is the
-    reason why the record cannot be read, if any. `extra` is the value of the ExtraColumn.
-    `problems` are those of attributes that the reader of the stream left out.
-    """
-
-    line: int
-    attributes: Mapping[str, Any]
-    source: object = None
-    problem: Problem | None = None
-    item: int = 0
-    extra: Any = None
-    problems: Mapping[str, Problem] = MappingProxyType({})
 
 
 class ExtraColumn(Protocol):
@@ -75,80 +55,6 @@ class ExtraColumn(Protocol):
         """Stores values by the ids of their entities."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordError:
-    """An error of a record. `attribute` is the invalid attribute, if the error concerns one."""
-
-    attribute: str | None
-    code: str
-    detail: str
-
-    def __str__(self) -> str:
-        text = f"{self.code}: {self.detail}"
-        return f"{self.attribute}: {text}" if self.attribute is not None else text
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRecord:
-    """A record that was not imported, and its errors: at most MAX_ERRORS."""
-
-    record: Record
-    errors: tuple[RecordError, ...]
-
-
-class ErrorCounts:
-    """Counts the errors of rejected records, by attribute and code, in constant memory."""
-
-    def __init__(self) -> None:
-        self.records = 0
-        self._counts: Counter[tuple[str | None, str]] = Counter()
-
-    def add(self, rejected: RejectedRecord) -> None:
-        """Counts the errors of a record."""
-        self.records += 1
-        for error in rejected.errors:
-            key = (error.attribute, error.code)
-            if key not in self._counts and len(self._counts) >= MAX_KINDS:
-                # A file can have any number of unknown attributes, but there are few codes.
-                key = (OTHER_ATTRIBUTES, error.code)
-            self._counts[key] += 1
-
-    def by_kind(self) -> list[tuple[str, int]]:
-        """Returns each attribute and code with its number of errors, the most frequent first."""
-        return [
-            (code if attribute is None else f"{attribute}: {code}", count)
-            for (attribute, code), count in self._counts.most_common()
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportSummary:
-    """The number of records by outcome."""
-
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    bad: int = 0
-
-    @property
-    def records(self) -> int:
-        """The number of all records."""
-        return self.created + self.changed + self.unchanged + self.bad
-
-
-class ImportRefused(Conflict):
-    """Records were rejected, so nothing was imported. `summary` counts only rejected records."""
-
-    code = "import_refused"
-
-    def __init__(self, summary: ImportSummary) -> None:
-        are_bad = "is bad" if summary.bad == 1 else "are bad"
-        super().__init__(
-            f"{summary.bad:,} of {summary.records:,} records {are_bad}; nothing was imported."
-        )
-        self.summary = ImportSummary(bad=summary.bad)
-
-
 class NoUniqueKey(Conflict):
     """An import cannot change entities of a type that has no unique attribute."""
 
@@ -158,29 +64,6 @@ class NoUniqueKey(Conflict):
         super().__init__(
             f"An import cannot change {entity_type.name}, because they have no unique attribute."
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
-    """The options of an import.
-
-    - `update`: a record whose unique key exists changes that entity, and is not rejected.
-    - `update_only`: like `update`, but a record whose unique key does not exist is rejected.
-    - `skip_errors`: imports the valid records even if others are rejected.
-    - `dry_run`: validates all records, and stores nothing.
-    """
-
-    update: bool = False
-    update_only: bool = False
-    skip_errors: bool = False
-    dry_run: bool = False
-
-    @property
-    def actions(self) -> tuple[Action, ...]:
-        """The actions that the principal must be allowed to take."""
-        if self.update_only:
-            return (Action.CHANGE,)
-        return (Action.CREATE, Action.CHANGE) if self.update else (Action.CREATE,)
 
 
 class Import(Generic[N, E]):
@@ -246,42 +129,6 @@ class Import(Generic[N, E]):
         return summary
 
 
-class DryRun(Exception):
-    """Rolls back the unit of work of a dry run."""
-
-
-def batches_of(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yields the records in lists of at most BATCH."""
-    source = iter(records)
-    while batch := list(islice(source, BATCH)):
-        yield batch
-
-
-@dataclass(slots=True)
-class _BatchResult:
-    """The outcome of one batch."""
-
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    rejected: list[RejectedRecord] = field(default_factory=list)
-
-    def reject(self, record: Record, *errors: RecordError) -> None:
-        self.rejected.append(RejectedRecord(record, errors))
-
-    def rejected_in_order(self) -> list[RejectedRecord]:
-        return sorted(self.rejected, key=lambda each: (each.record.line, each.record.item))
-
-    def added_to(self, summary: ImportSummary) -> ImportSummary:
-        return replace(
-            summary,
-            created=summary.created + self.created,
-            changed=summary.changed + self.changed,
-            unchanged=summary.unchanged + self.unchanged,
-            bad=summary.bad + len(self.rejected),
-        )
-
-
 class _Batches(Generic[N, E]):
     """Imports batches of records in a unit of work."""
 
@@ -305,9 +152,9 @@ class _Batches(Generic[N, E]):
         self._entities: Repository[N, E] = work.repository(entity_type)
         self._now = work.now
 
-    def add(self, batch: Sequence[Record]) -> _BatchResult:
+    def add(self, batch: Sequence[Record]) -> BatchResult:
         """Creates an entity for each record."""
-        result = _BatchResult()
+        result = BatchResult()
         parse = partial(new_entity, self._type.new)
         if self._has_extra(batch):
             batch = self._with_extra(result, batch, parse)
@@ -320,13 +167,13 @@ class _Batches(Generic[N, E]):
         self._store_extra(created)
         return result
 
-    def update(self, batch: Sequence[Record]) -> _BatchResult:
+    def update(self, batch: Sequence[Record]) -> BatchResult:
         """Changes the entities that have the unique keys of the records.
 
         Creates entities for the other records, or rejects them if `update_only` is set. If several
         records have the same key, the last one wins.
         """
-        result = _BatchResult()
+        result = BatchResult()
         unique = self._type.unique[0]
         if self._has_extra(batch):
             batch = self._with_extra(result, batch, self._changes)
@@ -363,7 +210,7 @@ class _Batches(Generic[N, E]):
         return extra is not None and any(extra.name in each.attributes for each in batch)
 
     def _with_extra(
-        self, result: _BatchResult, batch: Sequence[Record], parse: Callable[[Any], object]
+        self, result: BatchResult, batch: Sequence[Record], parse: Callable[[Any], object]
     ) -> list[Record]:
         """Returns the records with the parsed value of the extra column apart from the attributes.
 
@@ -402,7 +249,7 @@ class _Batches(Generic[N, E]):
             self._extra.store(self._work, values)
 
     def _with_references(
-        self, result: _BatchResult, batch: Sequence[Record], parse: Callable[[Any], object]
+        self, result: BatchResult, batch: Sequence[Record], parse: Callable[[Any], object]
     ) -> list[Record]:
         """Returns the records with ids as values of references.
 
@@ -462,7 +309,7 @@ class _Batches(Generic[N, E]):
             ) from error
 
     def _change(
-        self, record: Record, entity: E, changes: EntityChanges, result: _BatchResult
+        self, record: Record, entity: E, changes: EntityChanges, result: BatchResult
     ) -> bool:
         """Changes an entity. Returns False, and rejects the record, if a unique key is taken."""
         after = entity.with_changes(changes, at=self._now)
@@ -487,7 +334,7 @@ class _Batches(Generic[N, E]):
 
 
 def _valid(
-    result: _BatchResult, records: Sequence[Record], parse: Callable[[Mapping[str, Any]], T]
+    result: BatchResult, records: Sequence[Record], parse: Callable[[Mapping[str, Any]], T]
 ) -> list[tuple[Record, T]]:
     """Returns the valid records with their parsed attributes, and rejects the others."""
     valid = []
@@ -509,7 +356,7 @@ def _valid(
 
 def _errors_of(record: Record, parse: Callable[[Any], object]) -> list[RecordError]:
     """Returns the errors for which `_valid` would reject a record."""
-    result = _BatchResult()
+    result = BatchResult()
     _valid(result, [record], parse)
     return [error for rejected in result.rejected for error in rejected.errors]
 
@@ -544,7 +391,7 @@ def _conflict(unique: UniqueKey) -> RecordError:
 
 
 def _without_taken(
-    result: _BatchResult, valid: Sequence[tuple[Record, T]], taken: Mapping[int, UniqueKey]
+    result: BatchResult, valid: Sequence[tuple[Record, T]], taken: Mapping[int, UniqueKey]
 ) -> Sequence[tuple[Record, T]]:
     """Rejects the records at positions whose unique key is taken, and returns the others."""
     if not taken:

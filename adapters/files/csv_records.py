@@ -17,7 +17,7 @@ from adapters.jsonapi.kinds import Decimal, Email, Json, Kind
 from adapters.jsonapi.resource import Resource
 from adapters.tabular import csv, delimiters, spreadsheets
 from adapters.tabular.source import Source, encoder
-from application.record_import import Record, RejectedRecord
+from application.imports import Record, RejectedRecord
 from domain.errors import Problem
 from domain.text import strip_invisible
 

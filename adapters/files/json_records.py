@@ -20,7 +20,7 @@ from adapters.jsonapi.resource import Resource
 from adapters.tabular import csv, delimiters, jsonl
 from adapters.tabular.remedies import Remedy, SolvableProblem
 from adapters.tabular.source import Source, encoder
-from application.record_import import Record, RejectedRecord
+from application.imports import Record, RejectedRecord
 from domain.errors import Invalid, Problem, Violation
 from domain.text import strip_invisible
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from adapters.jsonapi.resource import Resource
-from application.record_import import Record, RejectedRecord
+from application.imports import Record, RejectedRecord
 from domain.text import strip_invisible
 
 MAX_NAME_LENGTH: Final = 100

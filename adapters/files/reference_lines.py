@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 from adapters.tabular.lines import TOO_LONG, NotUtf8, blocks
 from adapters.tabular.source import Source
+from application.imports import Record
 from application.link_import import REFERENCE
-from application.record_import import Record
 from domain.text import strip_invisible
 
 

@@ -65,7 +65,7 @@ def _import_command(association: "Association") -> click.Command:
         as_json: bool,
         **read_options: Any,
     ) -> None:
-        from application.record_import import ImportOptions
+        from application.imports import ImportOptions
 
         source = imports.open_source(
             file, file_format, _declaration(association), columns, **read_options

@@ -13,7 +13,7 @@ from entrypoints.cli.progress import Progress
 from entrypoints.cli.services import open_services
 
 if TYPE_CHECKING:
-    from application.record_import import Record, RejectedRecord
+    from application.imports import Record, RejectedRecord
     from entrypoints.cli.services import Services
 
 _MAX_COUNT = 1_000_000
@@ -48,7 +48,7 @@ def demo(count: int, seed: int) -> None:
     roster demo 1000
     """
     from application.groups import MEMBERSHIPS
-    from application.record_import import ImportOptions
+    from application.imports import ImportOptions
     from entrypoints.cli.fake_groups import fake_groups, fake_memberships
     from entrypoints.cli.fake_people import fake_people
 
@@ -83,7 +83,7 @@ def _require_empty(services: "Services") -> None:
 
 
 def _records(values: Iterable[dict[str, Any]]) -> "Iterator[Record]":
-    from application.record_import import Record
+    from application.imports import Record
 
     for number, attributes in enumerate(values, start=1):
         yield Record(number, attributes)

@@ -8,7 +8,7 @@ from entrypoints.cli.progress import Progress
 
 if TYPE_CHECKING:
     from adapters.files.reading import Records
-    from application.record_import import ImportOptions, ImportSummary, RejectedRecord
+    from application.imports import ImportOptions, ImportSummary, RejectedRecord
 
 MAX_PRINTED: Final = 20
 """The number of rejected records that are printed."""
@@ -21,7 +21,7 @@ class Report:
     """
 
     def __init__(self, records: "Records", progress: Progress, file: BinaryIO | None) -> None:
-        from application.record_import import ErrorCounts
+        from application.imports import ErrorCounts
 
         self._records = records
         self._progress = progress

@@ -23,7 +23,7 @@ from entrypoints.cli.services import catalog, open_services
 if TYPE_CHECKING:
     from adapters.files.reading import ReadOptions
     from adapters.jsonapi.resource import Resource
-    from application.record_import import ImportOptions, ImportSummary
+    from application.imports import ImportOptions, ImportSummary
     from entrypoints.resources import RegisteredResource
 
     RunImport = Callable[..., ImportSummary]
@@ -128,7 +128,7 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         dry_run: bool,
         as_json: bool,
     ) -> None:
-        from application.record_import import ImportOptions
+        from application.imports import ImportOptions
 
         if (update or update_only) and not resource.type.unique:
             raise click.UsageError(f"--update requires a unique attribute. The {name} have none.")
@@ -295,7 +295,7 @@ def run_import(
     as_json: bool,
 ) -> None:
     """Imports the file, and prints the summary. Raises ImportRefused after the summary."""
-    from application.record_import import ImportRefused
+    from application.imports import ImportRefused
 
     try:
         summary = _import(source, imports, options, errors_file)

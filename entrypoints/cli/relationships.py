@@ -18,7 +18,7 @@ from entrypoints.cli.option_names import NULL, SET, command_name
 from entrypoints.cli.services import catalog, open_services
 
 if TYPE_CHECKING:
-    from application.record_import import RejectedRecord
+    from application.imports import RejectedRecord
     from application.relationships import ToMany, ToOne
     from entrypoints.cli.services import Services
     from entrypoints.resources import RegisteredResource

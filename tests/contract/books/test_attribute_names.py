@@ -15,8 +15,8 @@ from adapters.jsonapi.resource import Attribute, Resource
 from adapters.sql import schema
 from application.audit import Event
 from application.entities import EntityType
+from application.imports import ImportOptions, Record
 from application.ports import Context
-from application.record_import import ImportOptions, Record
 from domain.attributes import AttributeRules, EntityChanges, NewEntity, Versioned
 from entrypoints.container import Container
 from entrypoints.settings import Settings

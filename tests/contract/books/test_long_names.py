@@ -9,8 +9,8 @@ from contract.books.conftest import SQL
 from contract.books.plain import new_metadata, plain_resource, plain_type
 
 from adapters.sql import schema
+from application.imports import ImportOptions, Record
 from application.ports import Context
-from application.record_import import ImportOptions, Record
 from entrypoints.container import Container
 from entrypoints.settings import Settings
 

@@ -19,15 +19,9 @@ from adapters.sql.repository import EntityTable
 from adapters.sql.searchable import Searchable
 from adapters.sql.store import SqlStore
 from application.entities import UniqueKey
+from application.imports import ImportOptions, ImportSummary, Record, RejectedRecord
 from application.ports import Context
-from application.record_import import (
-    Import,
-    ImportOptions,
-    ImportSummary,
-    NoUniqueKey,
-    Record,
-    RejectedRecord,
-)
+from application.record_import import Import, NoUniqueKey
 from domain.attributes import KeyTaken
 
 ANONYMOUS: Final = Context()

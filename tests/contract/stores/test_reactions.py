@@ -10,9 +10,10 @@ from contract.stores.directories import ANONYMOUS, RelatedDirectory
 from application.bulk_commands import BulkCommands
 from application.commands import Commands
 from application.groups import GROUP_TYPE
+from application.imports import ImportOptions, Record
 from application.operations import Change, Create, CreatedBy, Delete, Operation, Operations
 from application.ports import UnitOfWork
-from application.record_import import Import, ImportOptions, Record
+from application.record_import import Import
 from application.search import Search
 from application.units import retrying
 from application.users import USER_TYPE

@@ -32,7 +32,7 @@ def codes_of_requests() -> set[str]:
     sources += [
         path
         for path in (ROOT / "application").rglob("*.py")
-        if path.stem not in ("record_import", "imported_hashes")
+        if path.stem not in ("imports", "record_import", "imported_hashes")
     ]
     about_files = [path for path in sources if any(part in str(path) for part in MODULES_OF_FILES)]
     return set().union(*(codes_in(path) for path in sources if path not in about_files))

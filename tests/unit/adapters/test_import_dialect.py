@@ -18,7 +18,7 @@ from adapters.resources.users import USERS
 from adapters.tabular import csv, jsonl
 from adapters.tabular.lines import MAX_RECORD_BYTES
 from adapters.tabular.spreadsheets import protect, protect_again, protect_row_again, unprotect
-from application.record_import import RecordError, RejectedRecord
+from application.imports import RecordError, RejectedRecord
 from domain.errors import Invalid
 from entrypoints.cli.remedies import remedies_of, with_remedies
 

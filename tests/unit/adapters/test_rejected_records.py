@@ -9,7 +9,7 @@ from adapters.files.formats import FORMATS
 from adapters.files.reading import ReadOptions, Records
 from adapters.jsonapi.kinds import Text
 from adapters.jsonapi.resource import Attribute, Resource
-from application.record_import import RecordError, RejectedRecord
+from application.imports import RecordError, RejectedRecord
 
 ATTRIBUTES: Final = {"line": "Circle", "errors": "none", "text": "Mind the gap."}
 STOPS: Final = Resource("stops", {name: Attribute(name, Text()) for name in ATTRIBUTES})

@@ -14,18 +14,18 @@ from adapters.memory.store import MemoryStore
 from application.access import InsufficientScope, Principal
 from application.commands import Commands
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
-from application.link_export import LinkExport
-from application.link_import import LinkImport, UnknownReferences
-from application.ports import Context
-from application.record_import import (
+from application.imports import (
     BATCH,
-    Import,
     ImportOptions,
     ImportRefused,
     ImportSummary,
     Record,
     RejectedRecord,
 )
+from application.link_export import LinkExport
+from application.link_import import LinkImport, UnknownReferences
+from application.ports import Context
+from application.record_import import Import
 from application.reference_export import ReferenceExport
 from application.references import MAX_REMEMBERED, References
 from application.relationships import Relationships

@@ -12,16 +12,16 @@ from adapters.memory.store import MemoryStore
 from application.deadlines import deadline, time_left
 from application.entities import UniqueKey
 from application.groups import GROUP_TYPE
-from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, UnitOfWork
-from application.record_import import (
+from application.imports import (
     BATCH,
-    Import,
     ImportOptions,
     ImportRefused,
     ImportSummary,
     Record,
     RejectedRecord,
 )
+from application.ports import ConcurrentUpdate, Context, OutcomeUnknown, UnitOfWork
+from application.record_import import Import
 from application.users import USER_TYPE
 from domain.attributes import KeyTaken
 from domain.errors import Problem
