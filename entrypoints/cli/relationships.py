@@ -6,7 +6,6 @@ also has the commands `add` and `remove`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -167,9 +166,11 @@ def _change_command(relationship: "ToMany", name: str, *, remove: bool) -> click
         if file is None and not others:
             raise click.UsageError(f"Missing argument '{key}...', or --file.")
         with open_services(source.name) as services:
-            change = _change if file is None else partial(_change_from_file, file=file)
-            changed, unchanged = change(
-                services, relationship, services.find(which).id, others, remove=remove
+            source_id = services.find(which).id
+            changed, unchanged = (
+                _change(services, relationship, source_id, others, remove=remove)
+                if file is None
+                else _change_from_file(services, relationship, source_id, file, remove=remove)
             )
         verb = "removed" if remove else "added"
         if as_json:
@@ -212,9 +213,8 @@ def _change_from_file(
     services: "Services",
     relationship: "ToMany",
     source_id: int,
-    _: tuple[str, ...],
-    *,
     file: str,
+    *,
     remove: bool,
 ) -> tuple[int, int]:
     """Changes the list like `_change`, by the entities that the lines of a file refer to."""
