@@ -1,6 +1,6 @@
 """The HTTP API: Roster's resources as JSON:API."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,10 +24,11 @@ from adapters.api.relationships import WITH_LINKAGE, ApiRelationships, Relations
 from adapters.api.request import require_request_class
 from adapters.api.root import root
 from adapters.api.url_rules import register_id_converter, relationship_rule
-from adapters.jsonapi.atomic import EXTENSION, Collection
+from adapters.jsonapi.atomic import EXTENSION, Collection, Collections
 from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.compound import CompoundWriter
 from adapters.jsonapi.cursors import Cursors
+from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.resource import Resource
 from adapters.resources.urls import PREFIX, Urls
 from adapters.web.bearer import Authenticate
@@ -95,34 +96,19 @@ def api(
     catalog = Catalog.of(((each.type, each.declaration) for each in resources), known)
     writers = {each.type: urls.writer(each) for each in declarations}
     inclusion = Inclusion(relationships.queries, CompoundWriter(catalog, writers, cursors))
-    of_relationships = [each for types in catalog.relationships.values() for each in types.values()]
     codes = error_codes(each.type for each in resources)
     render_error = error_handler(base)
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     blueprint.record_once(require_request_class)
     blueprint.record_once(register_id_converter)
-    if check := authorize(authenticate, limit, tuple(each.type for each in declarations), catalog):
-        blueprint.before_request(check)
-    if check_origin:
-        blueprint.before_request(check_origin)
-    blueprint.before_request(
-        request_checks(
-            config.limits,
-            {
-                f"{PREFIX}{OPERATIONS}": BodyPolicy(
-                    OPERATIONS_BODY_FACTOR * config.limits.body_bytes, EXTENSION
-                ),
-                **{
-                    f"{PREFIX}{relationship_rule(each, linkage=True)}": BodyPolicy(
-                        methods=WITH_LINKAGE
-                    )
-                    for each in of_relationships
-                },
-            },
-        )
-    )
-    if has_replicas:
-        blueprint.before_request(allow_replicas)
+    for check in (
+        authorize(authenticate, limit, tuple(each.type for each in declarations), catalog),
+        check_origin,
+        request_checks(config.limits, _body_policies(config.limits, catalog)),
+        allow_replicas if has_replicas else None,
+    ):
+        if check:
+            blueprint.before_request(check)
     root(blueprint, urls, [*declarations, *more_collections])
     respond_once = idempotent(render_error)
     routes = RelationshipRoutes(blueprint, run, relationships, inclusion, respond_once)
@@ -130,15 +116,7 @@ def api(
         collection(blueprint, each, run, urls, cursors, respond_once, inclusion)
         routes.register(each.type, each.commands(run))
     commands = {each.declaration.type: each.commands for each in resources}
-    collections = {
-        each.declaration.type: Collection(
-            each.declaration,
-            writers[each.declaration.type],
-            partial(new_entity, each.type.new),
-            each.type.changes,
-        )
-        for each in resources
-    }
+    collections = _collections(resources, writers)
     perform = Operations(commands, relationships.commands)
     operations(blueprint, run, perform, collections, urls, respond_once, catalog)
     openapi = OpenApi(declarations, codes, catalog, parts).blueprint(
@@ -153,3 +131,31 @@ def api(
         render_error,
         inclusion,
     )
+
+
+def _body_policies(limits: RequestLimits, catalog: Catalog) -> dict[str, BodyPolicy]:
+    """Returns the policies of the URL rules of operations and of relationships."""
+    policies = {
+        f"{PREFIX}{relationship_rule(each, linkage=True)}": BodyPolicy(methods=WITH_LINKAGE)
+        for of_type in catalog.relationships.values()
+        for each in of_type.values()
+    }
+    policies[f"{PREFIX}{OPERATIONS}"] = BodyPolicy(
+        OPERATIONS_BODY_FACTOR * limits.body_bytes, EXTENSION
+    )
+    return policies
+
+
+def _collections(
+    resources: Iterable[ApiResource], writers: Mapping[str, DocumentWriter]
+) -> Collections:
+    """Returns the resource types, for operations on their resources."""
+    return {
+        each.declaration.type: Collection(
+            each.declaration,
+            writers[each.declaration.type],
+            partial(new_entity, each.type.new),
+            each.type.changes,
+        )
+        for each in resources
+    }
