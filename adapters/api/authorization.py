@@ -7,7 +7,7 @@ from typing import Final
 
 from adapters.api import http
 from adapters.api.operations import URL as OPERATIONS
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.linkage import LINKAGE
 from adapters.jsonapi.parameters import is_set
 from adapters.resources.urls import PREFIX
@@ -40,7 +40,7 @@ def scope_alternatives(
     method: str,
     types: tuple[str, ...],
     *,
-    catalog: Catalog = NO_RELATIONSHIPS,
+    catalog: Catalog,
     erases: bool = False,
 ) -> tuple[tuple[str, ...], ...]:
     """Returns the sets of scopes of which a request must have at least one.
@@ -67,7 +67,7 @@ def authorize(
     authenticate: Authenticate | None,
     limit: RateLimiter | None,
     types: tuple[str, ...],
-    catalog: Catalog = NO_RELATIONSHIPS,
+    catalog: Catalog,
 ) -> Callable[[], None] | None:
     """Returns the check for every route of the API; None if the service has no such check.
 

@@ -9,7 +9,7 @@ from flask import Response
 
 from adapters.api.request import current_request
 from adapters.jsonapi import atomic, parameters
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import EMPTY_CATALOG, Catalog
 from adapters.jsonapi.content_negotiation import (
     CURSOR_PROFILE,
     JSONAPI,
@@ -112,7 +112,7 @@ def query() -> str:
 
 
 def read_resource_object(
-    resource: Resource, catalog: Catalog = NO_RELATIONSHIPS, *, resource_id: str | None = None
+    resource: Resource, catalog: Catalog = EMPTY_CATALOG, *, resource_id: str | None = None
 ) -> ResourceObject:
     """Returns the resource object in the body, and stores it for the pointers of errors.
 
@@ -138,7 +138,7 @@ def read_relationship(relationship: RelationshipField, catalog: Catalog) -> Link
 
 
 def read_operations(
-    collections: atomic.Collections, resolve_href: ResolveHref, catalog: Catalog = NO_RELATIONSHIPS
+    collections: atomic.Collections, resolve_href: ResolveHref, catalog: Catalog
 ) -> atomic.Batch:
     """Returns the operations in the body. The pointers of later errors refer to them."""
     request = current_request()

@@ -10,7 +10,7 @@ from adapters.api import http
 from adapters.api.idempotency import RespondOnce
 from adapters.api.root import canonical
 from adapters.jsonapi import atomic, parameters
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.operation_objects import ResolveHref
 from adapters.resources.urls import PREFIX, Urls
 from adapters.web.identity import request_context
@@ -29,7 +29,7 @@ def operations(
     collections: atomic.Collections,
     urls: Urls,
     respond_once: RespondOnce,
-    catalog: Catalog = NO_RELATIONSHIPS,
+    catalog: Catalog,
 ) -> None:
     """Registers the route for operations."""
     resolve_href = href_resolver(urls, collections.keys())

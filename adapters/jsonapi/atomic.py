@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.documents import DocumentWriter
 from adapters.jsonapi.errors import MAX_ERRORS, ErrorObject, RequestError, to_request_error
 from adapters.jsonapi.etags import expected_versions, names_version, unmatchable
@@ -111,7 +111,7 @@ def parse_batch(
     collections: Collections,
     resolve_href: ResolveHref,
     principal: Principal | None,
-    catalog: Catalog = NO_RELATIONSHIPS,
+    catalog: Catalog,
 ) -> Batch:
     """Parses the operations of a request's document.
 

@@ -69,5 +69,5 @@ class Catalog:
         return by_type
 
 
-NO_RELATIONSHIPS: Final = Catalog()
+EMPTY_CATALOG: Final = Catalog()
 """For resources without relationships."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.linkage import LINKAGE, Linkage
 from adapters.jsonapi.resource import RelationshipField
 from adapters.jsonapi.resource_objects import ResourceObject, StructureValidator
@@ -79,7 +79,7 @@ The id of a collection is None. The result for an unknown URL is None.
 class OperationsParser:
     """Parses the operations of one document, and collects all errors of its structure."""
 
-    def __init__(self, resolve_href: ResolveHref, catalog: Catalog = NO_RELATIONSHIPS) -> None:
+    def __init__(self, resolve_href: ResolveHref, catalog: Catalog) -> None:
         self._resolve_href = resolve_href
         self._catalog = catalog
         self._structure = StructureValidator(lambda: _EXAMPLE, catalog, self._created)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import EMPTY_CATALOG, Catalog
 from adapters.jsonapi.content_negotiation import CURSOR_PROFILE
 from adapters.jsonapi.cursors import Cursors, ListCursors
 from adapters.jsonapi.errors import ErrorObject, RequestError
@@ -98,7 +98,7 @@ def collection(
     query: str,
     resource: Resource,
     cursors: Cursors,
-    catalog: Catalog = NO_RELATIONSHIPS,
+    catalog: Catalog = EMPTY_CATALOG,
     *,
     within: tuple[Test, ...] = (),
 ) -> CollectionQuery:
@@ -135,7 +135,7 @@ def cached(parse: Callable[[str], CollectionQuery]) -> Callable[[str], Collectio
     return lambda query: (cached_parse if len(query) <= MAX_CACHED_LENGTH else parse)(query)
 
 
-def single(query: str, resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> FieldSelection:
+def single(query: str, resource: Resource, catalog: Catalog = EMPTY_CATALOG) -> FieldSelection:
     """Parses the query of a request for one resource. Raises RequestError (400)."""
     return _selection(query, resource, catalog, None)
 
@@ -235,7 +235,7 @@ class _QueryParser:
         self,
         query: str,
         resource: Resource,
-        catalog: Catalog = NO_RELATIONSHIPS,
+        catalog: Catalog = EMPTY_CATALOG,
         linked_by: Relationship | None = None,
     ) -> None:
         self._query = query
@@ -436,14 +436,14 @@ class _QueryParser:
         return key
 
 
-def collection_parameters(resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> list[str]:
+def collection_parameters(resource: Resource, catalog: Catalog) -> list[str]:
     """Returns the names of a collection's parameters, except the filters of attributes."""
     search = [SEARCH_PARAMETER] if resource.searched else []
     pages = [f"page[{name}]" for name in ("size", "after", "before", "number", "total")]
     return [*pages, "sort", *search, *resource_parameters(resource, catalog)]
 
 
-def resource_parameters(resource: Resource, catalog: Catalog = NO_RELATIONSHIPS) -> list[str]:
+def resource_parameters(resource: Resource, catalog: Catalog) -> list[str]:
     """Returns the names of the parameters of a single resource."""
     return [*(f"fields[{name}]" for name in catalog.reachable(resource)), INCLUDE]
 

@@ -6,10 +6,9 @@ The domain checks the values of the fields.
 import json
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final
 
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import EMPTY_CATALOG, Catalog
 from adapters.jsonapi.errors import ErrorObject, RequestError
 from adapters.jsonapi.linkage import (
     FindCreation,
@@ -113,7 +112,7 @@ def parse_body(text: bytes | bytearray, *, max_members: int, escapes: int | None
 def read_resource(
     text: bytes | bytearray,
     resource: Resource,
-    catalog: Catalog = NO_RELATIONSHIPS,
+    catalog: Catalog = EMPTY_CATALOG,
     *,
     resource_id: str | None = None,
 ) -> ResourceObject:
@@ -173,16 +172,13 @@ def example_document(resource: Resource, resource_id: str | None = None) -> str:
     return json.dumps({"data": data}, ensure_ascii=False)
 
 
-_NO_RELATIONSHIPS: Final[Mapping[str, RelationshipField]] = MappingProxyType({})
-
-
 class StructureValidator(StructureErrors):
     """Checks the structure of a document, and collects its errors."""
 
     def __init__(
         self,
         example: Callable[[], str],
-        catalog: Catalog = NO_RELATIONSHIPS,
+        catalog: Catalog,
         created: FindCreation = no_creation,
     ) -> None:
         super().__init__(example)
@@ -219,7 +215,7 @@ class StructureValidator(StructureErrors):
         self,
         data: dict[str, Any],
         at: str,
-        known: Mapping[str, RelationshipField] = _NO_RELATIONSHIPS,
+        known: Mapping[str, RelationshipField],
         *,
         id_required: bool,
     ) -> ResourceObject:

@@ -27,7 +27,7 @@ from adapters.api.openapi.parameters import (
 from adapters.api.openapi.schemas import ERRORS, operation_schemas, page_schemas, schemas
 from adapters.api.operations import URL as OPERATIONS
 from adapters.jsonapi.atomic import EXTENSION
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import Catalog
 from adapters.jsonapi.content_negotiation import JSON, JSONAPI, media_type
 from adapters.jsonapi.linkage import LINKAGE
 from adapters.jsonapi.resource import Resource
@@ -111,7 +111,7 @@ class OpenApi:
         self,
         resources: Sequence[Resource],
         codes: Mapping[str, tuple[str, str]],
-        catalog: Catalog = NO_RELATIONSHIPS,
+        catalog: Catalog,
         parts: Sequence[DescribePart] = (),
     ) -> None:
         self._parts = [describe(catalog) for describe in parts]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from adapters.api.authorization import ERASE_HISTORY
 from adapters.api.openapi.relationships import include_pattern
-from adapters.jsonapi.catalog import NO_RELATIONSHIPS, Catalog
+from adapters.jsonapi.catalog import EMPTY_CATALOG, Catalog
 from adapters.jsonapi.cursors import CURSOR, MAX_CURSOR_LENGTH
 from adapters.jsonapi.filters import (
     EMPTY,
@@ -249,7 +249,7 @@ def _search(resource: Resource) -> Iterator[dict[str, Any]]:
 
 def list_parameters(
     resource: Resource,
-    catalog: Catalog = NO_RELATIONSHIPS,
+    catalog: Catalog = EMPTY_CATALOG,
     linked_by: Relationship | None = None,
 ) -> list[dict[str, Any]]:
     """Returns the parameters that a collection accepts, or with `linked_by` a relationship URL."""
