@@ -155,12 +155,7 @@ class _Batches(Generic[N, E]):
     def add(self, batch: Sequence[Record]) -> BatchResult:
         """Creates an entity for each record."""
         result = BatchResult()
-        parse = partial(new_entity, self._type.new)
-        if self._has_extra(batch):
-            batch = self._with_extra(result, batch, parse)
-        if self._references:
-            batch = self._with_references(result, batch, parse)
-        valid = _valid(result, batch, parse)
+        valid = self._parsed(result, batch, partial(new_entity, self._type.new))
         taken = self._entities.add_many([new for _, new in valid], at=self._now)
         created = _without_taken(result, valid, taken)
         result.created = len(created)
@@ -174,36 +169,48 @@ class _Batches(Generic[N, E]):
         records have the same key, the last one wins.
         """
         result = BatchResult()
-        unique = self._type.unique[0]
-        if self._has_extra(batch):
-            batch = self._with_extra(result, batch, self._changes)
-        if self._references:
-            batch = self._with_references(result, batch, self._changes)
-        parsed = _valid(result, batch, self._changes)
+        parsed = self._parsed(result, batch, self._changes)
         for part in _without_repeated_keys(self._type.unique, parsed):
-            values = [changes.attributes.get(unique.attribute) for _, changes in part]
-            existing = self._entities.find_by_keys(unique, values)
-            new = []
-            extra: dict[int, Any] = {}
-            for record, changes in part:
-                value = changes.attributes.get(unique.attribute)
-                entity = None if value is None else existing.get(unique.key_of(value))
-                if entity is not None:
-                    is_stored = self._change(record, entity, changes, result)
-                    if is_stored and record.extra is not None:
-                        extra[entity.id] = record.extra
-                elif self._update_only:
-                    result.reject(record, self._not_found())
-                else:
-                    new.append(record._replace(attributes=changes.attributes))
-            valid = _valid(result, new, self._new)
-            taken = self._entities.add_many([each for _, each in valid], at=self._now)
-            if unique in taken.values():
-                raise ConcurrentUpdate  # another unit added an entity after find_by_keys
-            created = _without_taken(result, valid, taken)
-            result.created += len(created)
-            self._store_extra(created, extra)
+            self._update_part(result, part)
         return result
+
+    def _update_part(
+        self, result: BatchResult, part: Sequence[tuple[Record, EntityChanges]]
+    ) -> None:
+        """Does the same as `update` for records with different keys."""
+        unique = self._type.unique[0]
+        values = [changes.attributes.get(unique.attribute) for _, changes in part]
+        existing = self._entities.find_by_keys(unique, values)
+        new = []
+        extra: dict[int, Any] = {}
+        for record, changes in part:
+            value = changes.attributes.get(unique.attribute)
+            entity = None if value is None else existing.get(unique.key_of(value))
+            if entity is not None:
+                is_stored = self._change(record, entity, changes, result)
+                if is_stored and record.extra is not None:
+                    extra[entity.id] = record.extra
+            elif self._update_only:
+                result.reject(record, self._not_found())
+            else:
+                new.append(record._replace(attributes=changes.attributes))
+        valid = _valid(result, new, self._new)
+        taken = self._entities.add_many([each for _, each in valid], at=self._now)
+        if unique in taken.values():
+            raise ConcurrentUpdate  # another unit added an entity after find_by_keys
+        created = _without_taken(result, valid, taken)
+        result.created += len(created)
+        self._store_extra(created, extra)
+
+    def _parsed(
+        self, result: BatchResult, batch: Sequence[Record], parse: Callable[[Mapping[str, Any]], T]
+    ) -> list[tuple[Record, T]]:
+        """Returns the valid records with their parsed attributes, and rejects the others."""
+        if self._has_extra(batch):
+            batch = self._with_extra(result, batch, parse)
+        if self._references:
+            batch = self._with_references(result, batch, parse)
+        return _valid(result, batch, parse)
 
     def _has_extra(self, batch: Sequence[Record]) -> bool:
         extra = self._extra
