@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from application.relationships import Relationship
 from domain.errors import RosterError
+from domain.text import single_line
 
 SECRET: Final = "secret"
 """The kind of a principal whose token is signed with the shared secret."""
@@ -19,6 +20,7 @@ ROSTER_KEY: Final = "roster_key"
 """The kind of a principal whose token is signed with a key of Roster, and has no session."""
 COMMAND_LINE: Final = "command_line"
 """The kind of a principal at the command line, which has no token."""
+MAX_SUBJECT_LENGTH: Final = 255
 
 
 class Unauthenticated(RosterError):
@@ -128,6 +130,11 @@ def relationship_scopes(
     if source == governing or action is Action.CREATE:
         return (f"{governing}:write",)
     return f"{source}:read", f"{governing}:write"
+
+
+def is_subject(text: str) -> bool:
+    """Returns True if the text can be a subject: printable, with a visible character."""
+    return text.isprintable() and single_line(text, max_length=MAX_SUBJECT_LENGTH) is None
 
 
 class SessionClaims(NamedTuple):

@@ -13,7 +13,8 @@ from adapters.tokens.signing_keys import SigningKeys
 from application.ports.accounts import AccessClaims, TokenIssuer
 
 CLIENT_ID: Final = "roster"
-_TYPE: Final = "at+jwt"
+OWN_TYPE: Final = "at+jwt"
+"""The type of all tokens that Roster signs with a private key."""
 _RANDOM_BITS: Final = 80
 _VERSION: Final = 0x7 << 76
 _VERSION_MASK: Final = 0xF << 76
@@ -65,7 +66,7 @@ class JwtIssuer(TokenIssuer):
             {"iss": self._issuer, "aud": self._audience, **claims},
             key.private,
             algorithm=key.algorithm,
-            headers={"kid": key.kid, "typ": _TYPE},
+            headers={"kid": key.kid, "typ": OWN_TYPE},
         )
 
 

@@ -9,18 +9,23 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import jwt
 
-from adapters.tokens.issuer import issue_time_of
+from adapters.tokens.issuer import OWN_TYPE, issue_time_of
 from adapters.tokens.keys import HS256, Key, KeySource, matching, secret_bytes
 from adapters.tokens.revocations import Revocations
 from adapters.tokens.signing_keys import SigningKeys
 from adapters.tokens.token_cache import Verified, VerifiedTokens
-from application.access import ROSTER_KEY, InvalidToken, Principal, SessionClaims
+from application.access import (
+    MAX_SUBJECT_LENGTH,
+    ROSTER_KEY,
+    InvalidToken,
+    Principal,
+    SessionClaims,
+    is_subject,
+)
 from application.accounts.users import principal_of
 from application.ports import Unavailable
-from domain.text import single_line
 
 MAX_LENGTH: Final = 16 * 1024
-MAX_SUBJECT_LENGTH: Final = 255
 LEEWAY: Final = 30
 """The number of seconds by which the clocks of an issuer and of this machine may differ."""
 _MAX_LOGGED_LENGTH: Final = 200
@@ -28,8 +33,6 @@ _MAX_LOGGED_LENGTH: Final = 200
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _TYPES: Final = ("jwt", "at+jwt")
 """A JWT, and an access token (RFC 9068, section 2.1). ID and logout tokens have other types."""
-OWN_TYPE: Final = "at+jwt"
-"""The type of all tokens that Roster signs with a private key."""
 _TIMES: Final = ("exp", "nbf", "iat")
 
 _REASONS: Final[Mapping[type[Exception], str]] = {
@@ -39,11 +42,6 @@ _REASONS: Final[Mapping[type[Exception], str]] = {
     jwt.InvalidAudienceError: "The token's audience (`aud`) is not accepted.",
     jwt.InvalidIssuerError: "The token's issuer (`iss`) is not accepted.",
 }
-
-
-def is_subject(text: str) -> bool:
-    """Returns True if the text can be a subject: printable, with a visible character."""
-    return text.isprintable() and single_line(text, max_length=MAX_SUBJECT_LENGTH) is None
 
 
 def sign(

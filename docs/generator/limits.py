@@ -22,6 +22,7 @@ from adapters.passwords import formats
 from adapters.tabular.lines import MAX_RECORD_BYTES
 from adapters.tokens import key_sets, tokens
 from adapters.web.identity import MAX_LINKS
+from application.access import MAX_SUBJECT_LENGTH
 from application.accounts import guessing, sessions
 from application.inclusion import MAX_LINKED
 from application.relationship_commands import LINKS_AT_ONCE
@@ -144,7 +145,7 @@ def _accounts() -> Iterator[Limit]:
     yield Limit("rounds of an imported hash", f"{formats.MAX_ROUNDS:,}", rejected)
     invalid = "`invalid_token`"
     yield Limit("bytes of a token", f"{tokens.MAX_LENGTH:,}", invalid)
-    yield Limit("characters of a subject", f"{tokens.MAX_SUBJECT_LENGTH}", invalid)
+    yield Limit("characters of a subject", f"{MAX_SUBJECT_LENGTH}", invalid)
     yield Limit("bytes of a key set", f"{key_sets.MAX_BYTES:,}", unused)
     yield Limit("time to fetch a key set", f"{key_sets.FETCH_SECONDS:g} seconds", unused)
     yield Limit(

@@ -18,12 +18,18 @@ def _remember(context: click.Context, _: click.Parameter, name: str | None) -> N
         context.meta[_ACTOR] = name
 
 
-def check_subject(name: str) -> None:
-    """Raises click.BadParameter if the name cannot be the subject of a token."""
-    from adapters.tokens.tokens import is_subject
+def check_subject(name: str, param_hint: str | None = None) -> None:
+    """Raises click.BadParameter if the name cannot be the subject of a token.
+
+    Outside of a callback, `param_hint` is the option.
+    """
+    from application.access import MAX_SUBJECT_LENGTH, is_subject
 
     if not is_subject(name):
-        raise click.BadParameter("must be 1 to 255 printable characters, one of them visible")
+        raise click.BadParameter(
+            f"must be 1 to {MAX_SUBJECT_LENGTH} printable characters, one of them visible",
+            param_hint=param_hint,
+        )
 
 
 def check_subjects(

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from entrypoints.cli import output
+from entrypoints.cli.actor import check_subject
 from entrypoints.setting_types import ANY, duration_seconds
 from entrypoints.settings import BadSetting, Settings
 
@@ -74,7 +75,7 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
         raise BadSetting(
             "ROSTER_JWT_SECRET", "must be set to sign tokens (or set ROSTER_ACCOUNTS=on)"
         )
-    from adapters.tokens.tokens import is_subject, sign
+    from adapters.tokens.tokens import sign
 
     named = list(dict.fromkeys(scope for each in scopes for scope in each))
     changing = [scope for scope in named if not _only_reads(scope)]
@@ -82,10 +83,8 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
         raise click.UsageError(
             f"--subject is required for the scope {changing[0]}: a change must name its author."
         )
-    if subject is not None and not is_subject(subject):
-        raise click.BadParameter(
-            "must be 1 to 255 printable characters, one of them visible", param_hint="--subject"
-        )
+    if subject is not None:
+        check_subject(subject, "--subject")
     if settings.jwt_secret is None:
         from entrypoints.signing_keys import make_issuer, open_signing_keys
 
