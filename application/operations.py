@@ -36,9 +36,9 @@ def _target_id(target: int | CreatedBy, results: Results) -> int:
     return created.id
 
 
-Related = Mapping[str, Sequence[int | CreatedBy]]
+RelatedTargets = Mapping[str, Sequence[int | CreatedBy]]
 """The complete new lists of to-many relationships, by name."""
-References = Mapping[str, CreatedBy]
+ReferenceTargets = Mapping[str, CreatedBy]
 """The to-one relationships to entities that earlier operations create, by name."""
 
 
@@ -46,11 +46,11 @@ def _ids(targets: Iterable[int | CreatedBy], results: Results) -> list[int]:
     return [_target_id(each, results) for each in targets]
 
 
-def _lists(related: Related, results: Results) -> dict[str, list[int]]:
+def _lists(related: RelatedTargets, results: Results) -> dict[str, list[int]]:
     return {name: _ids(targets, results) for name, targets in related.items()}
 
 
-def _referred_ids(references: References, results: Results) -> dict[str, int]:
+def _referred_ids(references: ReferenceTargets, results: Results) -> dict[str, int]:
     return {name: _target_id(target, results) for name, target in references.items()}
 
 
@@ -60,8 +60,8 @@ class Create:
 
     type: str
     new: Any
-    related: Related = field(default_factory=dict)
-    references: References = field(default_factory=dict)
+    related: RelatedTargets = field(default_factory=dict)
+    references: ReferenceTargets = field(default_factory=dict)
 
     def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> Entity:
         """Creates the entity, and returns it. `earlier` are the results of earlier operations."""
@@ -80,8 +80,8 @@ class Change:
     target: int | CreatedBy
     changes: Any
     expected: Container[int] | None = None
-    related: Related = field(default_factory=dict)
-    references: References = field(default_factory=dict)
+    related: RelatedTargets = field(default_factory=dict)
+    references: ReferenceTargets = field(default_factory=dict)
 
     def perform(self, commands: AnyCommands, context: Context, earlier: Results) -> Entity:
         """Changes the entity, and returns it. `earlier` are the results of earlier operations."""
