@@ -8,7 +8,7 @@ from application.entities import E, EntityType, N
 from application.ports import Reader
 from application.relationship_queries import authorize_tests
 from application.relationships import NO_RELATIONSHIPS, Relationships
-from application.search import Groups, Numbered, Page, Search
+from application.search import Numbered, Page, Search, ValueCounts
 
 
 class Queries(Generic[N, E]):
@@ -46,7 +46,7 @@ class Queries(Generic[N, E]):
 
     def count_by(
         self, search: Search, attribute: str, principal: Principal | None, *, limit: int
-    ) -> Groups:
+    ) -> ValueCounts:
         """Counts the matching entities by value of an attribute; see Reader.count_by.
 
         Raises ValueError if the attribute is secret.

@@ -223,7 +223,7 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
+class ValueCounts:
     """The values of an attribute, including null, each with the number of entities that have it.
 
     `more` is true if values were omitted because of the limit.

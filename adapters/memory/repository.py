@@ -6,11 +6,11 @@ from datetime import datetime
 from itertools import count
 from typing import Any, Generic, Protocol
 
-from adapters.memory.search import FindRelated, groups_of, page_of
+from adapters.memory.search import FindRelated, page_of, value_counts
 from application.audit import AuditLog
 from application.entities import AnyType, E, EntityType, N, UniqueKey
 from application.ports import ConcurrentUpdate, Reader, Repository
-from application.search import Groups, Page, Search, tuple_getter
+from application.search import Page, Search, ValueCounts, tuple_getter
 
 
 @dataclass(slots=True)
@@ -145,9 +145,9 @@ class MemoryReader(Reader[E]):
         related = self._store.related(self._type)
         return page_of(self._store.rows(self._type).values(), search, related)
 
-    def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
+    def count_by(self, search: Search, attribute: str, *, limit: int) -> ValueCounts:
         rows, related = self._store.rows(self._type), self._store.related(self._type)
-        return groups_of(rows.values(), search, attribute, limit, related)
+        return value_counts(rows.values(), search, attribute, limit, related)
 
 
 def _get_many(rows: Mapping[int, E], entity_ids: Collection[int]) -> list[E]:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from application.search import (
     AnyOf,
     Condition,
-    Groups,
     IsNull,
     Key,
     Not,
@@ -22,6 +21,7 @@ from application.search import (
     Slice,
     Test,
     Value,
+    ValueCounts,
     WordSearch,
     key_of,
 )
@@ -63,20 +63,20 @@ def page_of(entities: Iterable[T], search: Search, related: FindRelated = no_rel
     return _sliced(keyed, search.place, compare)
 
 
-def groups_of(
+def value_counts(
     entities: Iterable[object],
     search: Search,
     attribute: str,
     limit: int,
     related: FindRelated = no_related,
-) -> Groups:
+) -> ValueCounts:
     """Returns the values of an attribute of the matching entities, with their counts."""
     matching = _matching(entities, search, related)
     counts = Counter(getattr(entity, attribute) for entity in matching)
     compare = _comparison((Order("count", descending=True), Order(attribute)))
     rank = cmp_to_key(compare)
     ordered = sorted(counts.items(), key=lambda item: rank((item[1], item[0])))
-    return Groups(tuple(ordered[:limit]), more=len(ordered) > limit)
+    return ValueCounts(tuple(ordered[:limit]), more=len(ordered) > limit)
 
 
 def _matching(entities: Iterable[T], search: Search, related: FindRelated) -> list[T]:

@@ -35,7 +35,7 @@ from adapters.sql.searchable import Searchable
 from application.audit import AuditLog
 from application.entities import E, EntityType, N, UniqueKey
 from application.ports import ConcurrentUpdate, Reader, Repository
-from application.search import Groups, Page, Search, tuple_getter
+from application.search import Page, Search, ValueCounts, tuple_getter
 from domain.attributes import is_same
 
 _MAX_STATEMENTS: Final = 256
@@ -342,7 +342,7 @@ class SqlReader(Reader[E]):
             lambda connection: self._searches.page(connection, search, self._table.entity)
         )
 
-    def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
+    def count_by(self, search: Search, attribute: str, *, limit: int) -> ValueCounts:
         return self._read(
             lambda connection: self._searches.count_by(connection, search, attribute, limit)
         )

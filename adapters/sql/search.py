@@ -20,7 +20,7 @@ from adapters.sql.query_shapes import (
 )
 from adapters.sql.searchable import Searchable
 from adapters.sql.slices import order_by, order_clause, read_order, select_first, select_slice
-from application.search import Groups, Numbered, Order, Page, Search, Slice
+from application.search import Numbered, Order, Page, Search, Slice, ValueCounts
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class SearchStatements:
 
     def count_by(
         self, connection: RawConnection, search: Search, attribute: str, limit: int
-    ) -> Groups:
+    ) -> ValueCounts:
         """Counts the matching rows by the value of a column. See application.ports.Reader."""
         search = replace(search, ordering=(), place=Slice(limit))
         if self._decimals or self._related_decimals:
@@ -79,7 +79,7 @@ class SearchStatements:
         shape, values = parametrize(search)
         statement = self._group_statement(shape, connection.dialect.name, attribute)
         rows = statement.rows(connection, values)
-        return Groups(tuple((row[0], row[1]) for row in rows[:limit]), more=len(rows) > limit)
+        return ValueCounts(tuple((row[0], row[1]) for row in rows[:limit]), more=len(rows) > limit)
 
     def _make_group_statement(
         self, shape: QueryShape, database: str, attribute: str

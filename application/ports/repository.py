@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from application.entities import E, UniqueKey
-from application.search import Groups, Page, Search
+from application.search import Page, Search, ValueCounts
 
 N_contra = TypeVar("N_contra", contravariant=True)
 
@@ -80,7 +80,7 @@ class Reader(Protocol[E]):
     def page(self, search: Search) -> Page[E]:
         """Returns the part of the list that the search selects."""
 
-    def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
+    def count_by(self, search: Search, attribute: str, *, limit: int) -> ValueCounts:
         """Counts the entities that match the conditions of the search, by value of an attribute.
 
         Returns at most `limit` values, the most frequent first. Equally frequent values are in

@@ -53,20 +53,20 @@ def show(
         if by is None:
             _show_count(services.queries.count(search, services.principal), as_json=as_json)
             return
-        groups = services.queries.count_by(search, by, services.principal, limit=limit)
+        counts = services.queries.count_by(search, by, services.principal, limit=limit)
     field = declared.sortable[by].field
     if as_json:
-        values = field.serialize_column([value for value, _ in groups.items])
-        numbers = (number for _, number in groups.items)
-        counts = [{"value": v, "count": n} for v, n in zip(values, numbers, strict=True)]
-        output.meta({"by": by, "groups": counts, "more": groups.more})
+        values = field.serialize_column([value for value, _ in counts.items])
+        numbers = (number for _, number in counts.items)
+        groups = [{"value": v, "count": n} for v, n in zip(values, numbers, strict=True)]
+        output.meta({"by": by, "groups": groups, "more": counts.more})
         return
 
     from entrypoints.cli import tables
 
-    rows = ((_NULL if v is None else field.to_display(v), str(n)) for v, n in groups.items)
+    rows = ((_NULL if v is None else field.to_display(v), str(n)) for v, n in counts.items)
     tables.show_texts((by, "count"), rows)
-    if groups.more:
+    if counts.more:
         lists.note(f"Showing the first {limit:,} values of {by}. Use --limit N to see more.")
 
 

@@ -21,7 +21,7 @@ from application.ports import (
     Unavailable,
     UnitOfWork,
 )
-from application.search import Groups, Page, Search
+from application.search import Page, Search, ValueCounts
 from application.units import retrying
 from domain.users import User
 
@@ -45,7 +45,7 @@ class FailingReader(Reader[User]):
     def page(self, search: Search) -> Page[User]:
         raise self._error
 
-    def count_by(self, search: Search, attribute: str, *, limit: int) -> Groups:
+    def count_by(self, search: Search, attribute: str, *, limit: int) -> ValueCounts:
         raise self._error
 
 
