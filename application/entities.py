@@ -29,9 +29,11 @@ class Entity(Protocol):
     @property
     def update_time(self) -> datetime: ...
 
-    def require_version(self, versions: Any) -> None: ...
+    def require_version(self, versions: Any) -> None:
+        """Raises StaleVersion if the version is not in `versions`. None accepts any."""
 
-    def with_changes(self, changes: EntityChanges, *, at: datetime) -> Self: ...
+    def with_changes(self, changes: EntityChanges, *, at: datetime) -> Self:
+        """Returns the changed entity, or the same object if nothing differs. Raises ReadOnly."""
 
 
 N = TypeVar("N", bound=NewEntity)

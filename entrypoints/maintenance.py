@@ -26,11 +26,14 @@ class Store(Protocol):
     """A store that needs maintenance."""
 
     @property
-    def begin(self) -> Begin: ...
+    def begin(self) -> Begin:
+        """Opens a unit of work."""
 
-    def purge(self) -> None: ...
+    def purge(self) -> None:
+        """Removes the remains of erased values, if there may be any. Raises Unavailable."""
 
-    def update_statistics(self) -> None: ...
+    def update_statistics(self) -> None:
+        """Updates the statistics of tables that have grown. Raises Unavailable."""
 
 
 class Maintenance:

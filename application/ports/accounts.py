@@ -193,19 +193,24 @@ class AccountRecords(Protocol):
     """The data of accounts in a unit of work."""
 
     @property
-    def accounts(self) -> Accounts: ...
+    def accounts(self) -> Accounts:
+        """The login data of users."""
 
     @property
-    def sessions(self) -> Sessions: ...
+    def sessions(self) -> Sessions:
+        """The sessions, their refresh tokens, and the revocations of access tokens."""
 
     @property
-    def links(self) -> EmailedLinks: ...
+    def links(self) -> EmailedLinks:
+        """The links that were emailed."""
 
     @property
-    def outbox(self) -> Outbox: ...
+    def outbox(self) -> Outbox:
+        """The emails that wait to be sent."""
 
     @property
-    def counters(self) -> Counters: ...
+    def counters(self) -> Counters:
+        """The times of wrong passwords and of emails, by key."""
 
 
 class Revocation(NamedTuple):
