@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Final, TypeVar
 
 from application.deadlines import time_left
-from application.ports.accounts import Busy
+from application.ports.passwords import Busy
 
 MAX_WAITING: Final = 64
 MAX_WAIT_SECONDS: Final = 3.0

@@ -14,7 +14,7 @@ from typing import Final
 
 from adapters.passwords.bounded_threads import BoundedThreads
 from application.deadlines import time_left
-from application.ports.accounts import Busy, PasswordEstimator
+from application.ports.passwords import Busy, PasswordEstimator
 from domain.passwords import MAX_LENGTH
 from domain.text import MAX_FOLDED_INPUT, fold
 

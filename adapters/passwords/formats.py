@@ -24,7 +24,7 @@ import bcrypt
 from argon2.exceptions import Argon2Error, VerifyMismatchError
 from argon2.low_level import Type, verify_secret
 
-from application.ports.accounts import Busy, UnsupportedHash
+from application.ports.passwords import Busy, UnsupportedHash
 
 Verify = Callable[[bytes], bool]
 

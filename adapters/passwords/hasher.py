@@ -11,7 +11,7 @@ from typing import Final
 from adapters.passwords.argon2_memory import TAG_BYTES, Argon2id
 from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.formats import Verify, parse
-from application.ports.accounts import Busy, PasswordHasher, UnsupportedHash
+from application.ports.passwords import Busy, PasswordHasher, UnsupportedHash
 
 _SALT_BYTES: Final = 16
 _SALT_AND_TAG: Final = r"([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})"

@@ -10,7 +10,7 @@ from uuid import UUID
 import jwt
 
 from adapters.tokens.signing_keys import SigningKeys
-from application.ports.accounts import AccessClaims, TokenIssuer
+from application.ports.tokens import AccessClaims, TokenIssuer
 
 CLIENT_ID: Final = "roster"
 OWN_TYPE: Final = "at+jwt"

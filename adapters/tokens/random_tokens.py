@@ -3,7 +3,7 @@
 from secrets import token_urlsafe
 from typing import Final
 
-from application.ports.accounts import RandomTokens
+from application.ports.tokens import RandomTokens
 
 REFRESH_PREFIX: Final = "rrt_"
 LINK_PREFIX: Final = "rlt_"

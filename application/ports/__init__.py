@@ -1,25 +1,14 @@
 """The ports: interfaces that use cases need and adapters implement."""
 
 from application.ports.accounts import (
-    AccessClaims,
     AccountReader,
     AccountRecords,
     Accounts,
-    Busy,
     Counters,
     EmailedLinks,
-    Mailer,
-    MailFailed,
     Outbox,
-    OutgoingEmail,
-    PasswordEstimator,
-    PasswordHasher,
-    RandomTokens,
-    Recipient,
     Revocation,
     Sessions,
-    TokenIssuer,
-    UnsupportedHash,
 )
 from application.ports.errors import ConcurrentUpdate, OutcomeUnknown, Unavailable
 from application.ports.idempotency import (
@@ -33,10 +22,13 @@ from application.ports.idempotency import (
     Subject,
     TooManyStoredResponses,
 )
+from application.ports.mail import Mailer, MailFailed, OutgoingEmail, Recipient
+from application.ports.passwords import Busy, PasswordEstimator, PasswordHasher, UnsupportedHash
 from application.ports.positions import Positions, RequestPosition
 from application.ports.relationships import LinkChange, LinkedEntities, LinkReader, Links
 from application.ports.repository import Reader, Repository
 from application.ports.secrets import SECRET_BYTES, Secrets
+from application.ports.tokens import AccessClaims, RandomTokens, TokenIssuer
 from application.ports.unit_of_work import (
     Begin,
     Clock,

@@ -1,18 +1,15 @@
-"""Accounts: their data in a unit of work, their readers, and the services that they need."""
+"""The data of accounts: in a unit of work, and for readers."""
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from application.ports.errors import Unavailable
 from application.search import Page, Search
 from domain.accounts import (
     Account,
     EmailedLink,
     RefreshToken,
     Session,
-    Template,
     WaitingEmail,
 )
 
@@ -254,131 +251,3 @@ class AccountReader(Protocol):
 
     def tokens_revoked_until(self, user_id: int) -> datetime | None:
         """Returns the time of the last `revoke_tokens_before` of a user; None if there is none."""
-
-
-class Busy(Unavailable):
-    """Too many passwords wait to be hashed. Nothing was changed."""
-
-    code = "busy"
-
-    def __init__(self) -> None:
-        super().__init__("Too many passwords are being checked. Try again in a few seconds.")
-
-
-class UnsupportedHash(ValueError):
-    """The password hash has an unknown format, or costs too much to verify."""
-
-
-class PasswordHasher(Protocol):
-    """Hashes passwords. The number of concurrent hashes and of waiting ones is bounded.
-
-    Passwords are normalized (domain.passwords.normalize), except to verify imported hashes. `hash`
-    and `verify` raise Busy if the password would wait for too long.
-    """
-
-    def admission(self) -> AbstractContextManager[None]:
-        """Returns a context in which to read what a hash requires, and to hash.
-
-        Entering it raises Busy if there are too many.
-        """
-
-    def hash(self, password: str) -> str:
-        """Returns the argon2id hash of a password, with a random salt."""
-
-    def verify(self, password: str, password_hash: str | None) -> bool:
-        """Returns True if the hash is that of the password.
-
-        With None, returns False, after the time that a hash with the configured costs takes.
-        """
-
-    def is_outdated(self, password_hash: str) -> bool:
-        """Returns True if the hash is not argon2id with the configured costs."""
-
-
-class PasswordEstimator(Protocol):
-    """Estimates how hard passwords are to guess."""
-
-    def is_guessable(self, password: str, *, personal: Sequence[str]) -> bool:
-        """Returns True if a password is in the block list or takes too few guesses.
-
-        `personal` are the email and the name of the user.
-        """
-
-
-class AccessClaims(NamedTuple):
-    """The content of an access token, which is valid until `expiry`.
-
-    `user_id` is the subject. `auth_time` is the time of the login.
-    """
-
-    user_id: int
-    session_id: str
-    scopes: Sequence[str]
-    role: str
-    auth_time: datetime
-    issue_time: datetime
-    expiry: datetime
-
-
-class TokenIssuer(Protocol):
-    """Signs access tokens (RFC 9068)."""
-
-    def issue(self, claims: AccessClaims) -> str:
-        """Returns a signed access token. Raises Unavailable if there is no signing key."""
-
-
-class RandomTokens(Protocol):
-    """Creates random identifiers and tokens."""
-
-    def session_id(self) -> str:
-        """Returns an opaque id of at least 16 characters, not a number."""
-
-    def refresh_token(self) -> str:
-        """Returns rrt_ and 256 random bits in base64url."""
-
-    def link_token(self) -> str:
-        """Returns rlt_ and 256 random bits in base64url."""
-
-
-class MailFailed(Exception):
-    """The mail server did not accept the email now.
-
-    `is_certain`: the email was certainly not accepted. Otherwise it may have been sent.
-    """
-
-    def __init__(self, reason: str, *, is_certain: bool) -> None:
-        super().__init__(reason)
-        self.is_certain = is_certain
-
-
-class Recipient(Protocol):
-    """The user to whom an email is sent."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def email(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-
-class OutgoingEmail(NamedTuple):
-    """An email to be rendered and sent. `token` is that of its link; None if it has none.
-
-    `user` is None for a sign-up, whose email contains no text that the client chose.
-    """
-
-    template: Template
-    address: str
-    message_id: str
-    user: Recipient | None
-    token: str | None
-
-
-class Mailer(Protocol):
-    """Renders and sends emails."""
-
-    def send(self, email: OutgoingEmail) -> None:
-        """Sends an email. Raises MailFailed."""

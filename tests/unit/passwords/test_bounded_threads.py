@@ -9,7 +9,7 @@ from waiting import until
 
 from adapters.passwords.bounded_threads import BoundedThreads
 from application.deadlines import deadline
-from application.ports.accounts import Busy
+from application.ports.passwords import Busy
 
 PATIENT = 30.0
 LIMIT = 0.5

@@ -7,7 +7,7 @@ import pytest
 from processor_time import processor_time_below
 
 from adapters.passwords.estimator import ZxcvbnEstimator, read_block_list
-from application.ports.accounts import Busy
+from application.ports.passwords import Busy
 
 ANN = ("ann.miller@example.org", "Ann Miller")
 

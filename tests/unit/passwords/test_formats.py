@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.passwords.formats import parse
-from application.ports.accounts import UnsupportedHash
+from application.ports.passwords import UnsupportedHash
 
 PASSWORD = "correct h\xf6rse battery"
 HASHES = {

@@ -15,7 +15,7 @@ from adapters.passwords.argon2_memory import Argon2id
 from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.formats import parse
 from adapters.passwords.hasher import Argon2Hasher
-from application.ports.accounts import Busy
+from application.ports.passwords import Busy
 
 PASSWORD = "correct horse battery"
 T = TypeVar("T")
@@ -93,7 +93,7 @@ import resource
 from adapters.passwords.argon2_memory import Argon2id
 from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.hasher import Argon2Hasher
-from application.ports.accounts import Busy
+from application.ports.passwords import Busy
 
 large = Argon2Hasher(memory=2**18, passes=1, lanes=1, threads=BoundedThreads(1))
 resource.setrlimit(resource.RLIMIT_AS, (2**28, resource.RLIM_INFINITY))

@@ -26,7 +26,8 @@ from application.access import (
     SessionClaims,
 )
 from application.ports import Unavailable
-from application.ports.accounts import AccessClaims, Revocation
+from application.ports.accounts import Revocation
+from application.ports.tokens import AccessClaims
 
 SECRET_TEXT = "s" * 32
 OWN, OTHER = SigningKey.generate(), SigningKey.generate()
