@@ -17,6 +17,7 @@ from entrypoints.cli.progress import Progress
 from entrypoints.cli.services import catalog, connect
 
 if TYPE_CHECKING:
+    from adapters.jsonapi.resource import Resource
     from entrypoints.resources import RegisteredResource
 
 T = TypeVar("T")
@@ -111,12 +112,7 @@ def export_command(resource: "RegisteredResource") -> click.Command:
             protection = SpreadsheetProtection() if for_spreadsheets else None
             written = with_references(resource.declaration, catalog())
             selected = query.selection.fields(declaration.type)
-            if lists := sorted((selected or frozenset()) - written.attributes.keys()):
-                known = ", ".join(("id", *written.attributes))
-                raise click.BadParameter(
-                    f"A file of {name} has no column for {' and '.join(lists)}. Known: {known}.",
-                    param_hint="--fields",
-                )
+            _require_columns(written, selected or frozenset())
             options = WriteOptions(fields=selected, byte_order_mark=bom, protection=protection)
             references = [
                 each for each in resource.references if each.name in options.selected(written)
@@ -152,6 +148,16 @@ def export_command(resource: "RegisteredResource") -> click.Command:
         roster {command} export --format jsonl | wc -l
         """
     return export_records
+
+
+def _require_columns(resource: "Resource", names: frozenset[str]) -> None:
+    """Raises BadParameter if a file of the resource has no column for one of the names."""
+    if lists := sorted(names - resource.attributes.keys()):
+        known = ", ".join(("id", *resource.attributes))
+        raise click.BadParameter(
+            f"A file of {resource.type} has no column for {' and '.join(lists)}. Known: {known}.",
+            param_hint="--fields",
+        )
 
 
 def _without_id(fields: str) -> str:
