@@ -3,8 +3,7 @@
 Only this module uses dependency-injector.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,16 +29,10 @@ from adapters.sql.repository import SqlCsvExporter, SqlReader
 from adapters.sql.secrets import SqlSecrets
 from adapters.sql.store import SqlStore
 from application.access import Policy, ScopePolicy
-from application.audit import EventReader, History
-from application.bulk_commands import BulkCommands
-from application.commands import Commands
 from application.deadlines import deadline
 from application.keys import Keys
-from application.link_export import LinkExport
-from application.link_import import LinkImport
 from application.ports import (
     AccountReader,
-    Begin,
     Clock,
     LinkReader,
     Reader,
@@ -47,21 +40,21 @@ from application.ports import (
     Unavailable,
     UnitRunner,
 )
-from application.queries import Queries
-from application.record_import import Import
-from application.reference_export import ReferenceExport
-from application.relationship_commands import LINKS_AT_ONCE, RelationshipCommands
-from application.relationship_queries import RelationshipQueries
-from application.relationships import Association, Relationships, ToMany
 from application.units import retrying
 from entrypoints.resources import (
     RESOURCES,
-    RegisteredResource,
     make_reactions,
     make_relationships,
     make_tables,
 )
 from entrypoints.settings import Settings
+from entrypoints.use_cases import (
+    RelationshipServices,
+    Resources,
+    Services,
+    make_relationship_services,
+    make_services,
+)
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -88,27 +81,6 @@ def make_keys(cursor_secret: str | None, secrets: Secrets) -> Keys:
         return Keys(partial(secrets.get_or_create, CURSOR_SECRET))
     secret = cursor_secret.encode("utf-8", "surrogateescape")
     return Keys(lambda: secret)
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceServices:
-    """The use cases of one resource.
-
-    `exporter` lets the database write the CSV; None if the store cannot do that.
-    """
-
-    resource: RegisteredResource
-    commands: Callable[..., Commands[Any, Any]]
-    bulk_commands: Callable[[UnitRunner], BulkCommands[Any, Any]]
-    queries: Queries[Any, Any]
-    history: History
-    imports: Import[Any, Any]
-    exporter: SqlCsvExporter | None
-
-
-Resources = Sequence[RegisteredResource]
-Services = Mapping[str, ResourceServices]
-"""The services of each resource, by its type."""
 
 
 def make_replication(
@@ -180,72 +152,6 @@ def make_sql_link_reader(resources: Resources, reads: Reads) -> LinkReader:
 def make_sql_exporters(resources: Resources, engine: "Engine") -> list[SqlCsvExporter]:
     """Creates the exporters of the resources, in their order."""
     return [SqlCsvExporter(each.table, engine) for each in resources]
-
-
-def make_services(
-    resources: Resources,
-    readers: Sequence[Reader[Any]],
-    events: EventReader,
-    begin: Begin,
-    policy: Policy,
-    exporters: Sequence[SqlCsvExporter] | None,
-) -> Services:
-    """Creates the use cases of each resource."""
-    relationships = make_relationships(resources)
-    services = {}
-    for number, (resource, reader) in enumerate(zip(resources, readers, strict=True)):
-        services[resource.type.name] = ResourceServices(
-            resource,
-            partial(
-                Commands,
-                resource.type,
-                policy=policy,
-                relationships=relationships,
-                replaceable=LINKS_AT_ONCE,
-            ),
-            partial(BulkCommands, resource.type, policy=policy, relationships=relationships),
-            Queries(resource.type, reader, policy, relationships),
-            History(resource.type, events, reader.get, policy),
-            Import(resource.type, begin, policy, relationships, resource.extra),
-            exporters[number] if exporters else None,
-        )
-    return services
-
-
-@dataclass(frozen=True, slots=True)
-class RelationshipServices:
-    """The use cases of the relationships of all resources.
-
-    `commands` makes the commands of one to-many relationship, which run their units of work with
-    the given runner. `imports` and `exports` are those of the pairs of one association.
-    """
-
-    relationships: Relationships
-    queries: RelationshipQueries
-    commands: Callable[[ToMany, UnitRunner], RelationshipCommands]
-    imports: Callable[[Association], LinkImport]
-    exports: Callable[[Association], LinkExport]
-    export_references: ReferenceExport
-
-
-def make_relationship_services(
-    resources: Resources,
-    readers: Sequence[Reader[Any]],
-    links: LinkReader,
-    begin: Begin,
-    policy: Policy,
-) -> RelationshipServices:
-    """Creates the use cases of the relationships between the resources."""
-    relationships = make_relationships(resources)
-    by_type = {each.type: reader for each, reader in zip(resources, readers, strict=True)}
-    return RelationshipServices(
-        relationships,
-        RelationshipQueries(by_type, links, relationships, policy),
-        partial(RelationshipCommands, policy=policy),
-        partial(LinkImport, begin=begin, policy=policy),
-        partial(LinkExport, readers=by_type, links=links, policy=policy),
-        ReferenceExport(by_type, policy),
-    )
 
 
 def make_app(

@@ -36,6 +36,7 @@ from entrypoints.account_metrics import add_account_metrics
 from entrypoints.logs import request_logger
 from entrypoints.open_service import check_open_service
 from entrypoints.settings import Settings
+from entrypoints.use_cases import RelationshipServices, ResourceServices
 
 if TYPE_CHECKING:
     from flask import Blueprint, Flask
@@ -43,14 +44,13 @@ if TYPE_CHECKING:
 
     from adapters.sql.replicas.reads import Replication
     from entrypoints.accounts import AccountServices
-    from entrypoints.container import RelationshipServices, ResourceServices
 
 
 def make_app(
     settings: Settings,
     run: UnitRunner,
-    services: Iterable["ResourceServices"],
-    relationships: "RelationshipServices",
+    services: Iterable[ResourceServices],
+    relationships: RelationshipServices,
     cursors: Cursors,
     ready: Callable[[], None],
     pool: DeadlinePool | None,

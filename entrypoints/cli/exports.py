@@ -11,9 +11,9 @@ from domain.english import counted
 from entrypoints.cli import files
 from entrypoints.cli.database_file import reject_database_file
 from entrypoints.cli.files import STANDARD
-from entrypoints.cli.lists import query_of
 from entrypoints.cli.option_names import command_name
 from entrypoints.cli.progress import Progress
+from entrypoints.cli.queries import query_of
 from entrypoints.cli.services import catalog, connect
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from sys import maxsize
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
 
 import click
 
 from entrypoints.cli import output
+from entrypoints.cli.queries import query_of
 
 if TYPE_CHECKING:
     from adapters.jsonapi.documents import DocumentWriter
@@ -268,21 +268,3 @@ def _walk(
 
     # islice accepts at most maxsize, and there are fewer entities.
     return islice(walk(page, search), None if limit is None else min(limit, maxsize))
-
-
-def query_of(filters: tuple[str, ...], sort: str | None, **others: str) -> str:
-    """The same query for the API. A space is `%20`, so no value contains a decoded `+`."""
-    pairs = [_filter(text) for text in filters]
-    if sort is not None:
-        pairs.append(("sort", sort))
-    return urlencode([*pairs, *others.items()], errors="surrogateescape", quote_via=quote)
-
-
-def _filter(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise click.BadParameter(f"'{text}' is not ATTR=VALUE.", param_hint="--filter")
-    if name.startswith("filter["):
-        return name, value
-    attribute, bracket, op = name.partition("[")
-    return f"filter[{attribute}]{bracket}{op}", value

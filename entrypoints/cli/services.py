@@ -11,6 +11,7 @@ from uuid import uuid4
 from domain.english import counted
 from domain.errors import NotFound
 from entrypoints.cli.database_file import require_database
+from entrypoints.cli.queries import query_of
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from application.record_import import Import
     from application.relationships import Association
     from application.search import Search, Test
-    from entrypoints.container import RelationshipServices
+    from entrypoints.use_cases import RelationshipServices
 
 T = TypeVar("T")
 
@@ -93,8 +94,6 @@ class Services:
 
     def search_of(self, filters: tuple[str, ...]) -> "Search":
         """The search for the values of --filter. Raises RequestError if one is invalid."""
-        from entrypoints.cli.lists import query_of
-
         return self.collection_query(self.declaration, query_of(filters, None)).search
 
     def id_of(self, text: str) -> int:
