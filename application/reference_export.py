@@ -14,7 +14,7 @@ _BATCH: Final = 1000
 
 
 class ReferenceExport:
-    """Replaces the ids in references by keys, batch by batch."""
+    """Replaces the ids in references with keys, batch by batch."""
 
     def __init__(
         self,

@@ -114,7 +114,7 @@ def _render_text(log: Any, name: str, event: EventDict) -> str:
 
 
 def _escape(line: str) -> str:
-    """Replaces characters that are not printable by escapes, which are also valid in JSON."""
+    """Replaces characters that are not printable with escapes, which are also valid in JSON."""
     if line.isprintable():
         return line
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)

@@ -510,7 +510,7 @@ def _check_key_set(settings: Settings) -> None:
 
 
 def _check_replicas(settings: Settings) -> None:
-    """Raises BadSetting if there are replicas of another database than PostgreSQL."""
+    """Raises BadSetting if there are replicas of a database other than PostgreSQL."""
     if settings.read_database_url is not None and settings.database != "postgresql":
         raise BadSetting(
             "ROSTER_READ_DATABASE_URL",

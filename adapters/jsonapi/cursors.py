@@ -237,8 +237,8 @@ class ListCursors:
     def _parse_key(self, values: object) -> Key | None:
         """Returns the key of its JSON form; None if the number of values is wrong.
 
-        Raises ValidationError if a value has another kind than the attribute that the list is
-        sorted by. An attacker may know the secret, so a valid digest does not prove that the
+        Raises ValidationError if the kind of a value is not that of the attribute by which the list
+        is sorted. An attacker may know the secret, so a valid digest does not prove that the
         service created the cursor.
         """
         if not isinstance(values, list) or len(values) != len(self._fields):

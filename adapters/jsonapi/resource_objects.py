@@ -71,7 +71,7 @@ class ResourceObject:
         return resource.load(self.attributes, partial=partial, only=only, unknown=self.unknown)
 
     def forget_values(self) -> None:
-        """Replaces the values by None. Pointers need only the names."""
+        """Replaces the values with None. Pointers need only the names."""
         for values in (self.attributes, self.unknown):
             for name in values:
                 values[name] = None

@@ -263,7 +263,7 @@ def _check_foreign_tables(connection: Connection) -> None:
 
 
 def _check_schema(connection: Connection) -> None:
-    """Raises ForeignTable if PostgreSQL would create new tables in another schema than Roster's."""
+    """Raises ForeignTable if PostgreSQL would create new tables in a schema other than Roster's."""
     schemas = connection.exec_driver_sql(
         "SELECT relnamespace::regnamespace::text, current_schema()"
         " FROM pg_class WHERE oid = to_regclass('users')"

@@ -56,7 +56,7 @@ def better_delimiter(header: str, used: str, count_known: Callable[[Cells], int]
 
 
 def _next_line_with_text(reader: Reader) -> str | None:
-    """Returns the next line that has other characters than spaces, quotes and delimiters."""
+    """Returns the next line that has characters other than spaces, quotes and delimiters."""
     while (line := reader.peek()) is not None and not line.strip(' \t,;"'):
         reader.skip()
     return line

@@ -68,7 +68,7 @@ def create_private_file(path: str, content: bytes) -> bool:
 
 
 def replace_private_file(path: str, change: Callable[[bytes], bytes]) -> None:
-    """Replaces the content of the file by the result of `change`.
+    """Replaces the content of the file with the result of `change`.
 
     Its owner, its group and its permissions remain. Concurrent replacements of the file wait.
     Raises OSError. Raises UnusableKeySet if the file cannot be read, now or with its new content,

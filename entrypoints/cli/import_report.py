@@ -31,7 +31,7 @@ class Report:
         self._has_started_file = False
 
     def start_file(self) -> None:
-        """Replaces the content of the file by the header, unless a record has done that before.
+        """Replaces the content of the file with the header, unless a record did so before.
 
         An import that ends before it reads a record leaves the file unchanged.
         """

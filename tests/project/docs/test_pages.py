@@ -15,7 +15,7 @@ from entrypoints.settings import Settings
 README = (ROOT / "README.md").read_text()
 COMMAND_LINE = (DOCS / "command-line.md").read_text()
 TARGETS = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-# A variable of click, and an example of a misspelt name.
+# A variable of click, and an example of a misspelled name.
 OTHER_VARIABLES = {"ROSTER_COMPLETE", "ROSTER_DATABSE_URL"}
 
 

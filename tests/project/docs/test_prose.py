@@ -78,6 +78,9 @@ def test_code_is_not_prose(name: str, source: str) -> None:
         "What is returned.",
         "This holds for groups, too.",
         "Names are equal in whatever letters.",
+        "Use another server than this one.",
+        "It has other columns than the table.",
+        "It replaces the value by the result.",
     ],
 )
 def test_phrases_of_several_words_are_found(sentence: str) -> None:

@@ -172,7 +172,7 @@ def test_a_file_with_secrets_that_others_can_read_causes_a_warning(
 
 
 @pytest.mark.parametrize("source", ["environment", "file"])
-def test_a_misspelt_setting_causes_a_warning(run: Run, tmp_path: Path, source: str) -> None:
+def test_a_misspelled_setting_causes_a_warning(run: Run, tmp_path: Path, source: str) -> None:
     bad = {"ROSTER_DATABSE_URL": "sqlite:///a.db", "ROSTER_COLOUR": "blue"}
     if source == "file":
         (tmp_path / ".env").write_text("".join(f"{k}={v}\n" for k, v in bad.items()))

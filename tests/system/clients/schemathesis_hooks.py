@@ -172,7 +172,7 @@ def _member(value, name):
 
 
 def _use_known_lids(operations):
-    """Replaces each local id that no earlier operation created, by one that is known or an id.
+    """Replaces each local id that no earlier operation created with one that is known or an id.
 
     A schema cannot express that an operation depends on an earlier one.
     """

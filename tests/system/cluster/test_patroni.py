@@ -1,4 +1,4 @@
-"""The set-up of docs/operations/patroni.md loses nothing when its nodes change or fail.
+"""The setup of docs/operations/patroni.md loses nothing when its nodes change or fail.
 
 Each fault is tested with each way to connect. The table of the run has its row.
 """

@@ -194,7 +194,7 @@ def test_compose_keeps_the_database_and_the_keys_in_volumes() -> None:
 
 
 def filled_in(value: str, values: dict[str, str]) -> str:
-    """Replaces ${NAME:?…} by the values."""
+    """Replaces each ${NAME:?…} with its value."""
     return re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: values[found[1]], value)
 
 

@@ -47,7 +47,7 @@ class Model:
 
 
 class Service:
-    """Sends requests, and fails if a response has another status than expected."""
+    """Sends requests, and fails if the status of a response is not the expected one."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client

@@ -50,7 +50,7 @@ def test_every_event_begins_one_line(log_format: str, capsys: pytest.CaptureFixt
     written = capsys.readouterr().out
     lines = written.split("\n")
     assert lines.pop() == ""
-    assert lines == written.splitlines()  # splitlines also splits at other separators than \n
+    assert lines == written.splitlines()  # splitlines also splits at separators other than \n
     assert all(line.isprintable() for line in lines)
     assert len([line for line in lines if not line.startswith("    ")]) == 5
     if log_format == "json":

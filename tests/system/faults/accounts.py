@@ -158,7 +158,7 @@ def _state(task: Task, found: Mapping[str, User]) -> str:
 
 
 def _differs(task: Task, found: Mapping[str, User]) -> bool:
-    """Returns True if a user has another id than the one acknowledged."""
+    """Returns True if the id of a user is not the acknowledged one."""
     if not task.acknowledged:
         return False
     pairs = zip(task.emails, task.ids, strict=True)
