@@ -27,7 +27,6 @@ from entrypoints.cli.services import connect, open_services
 
 if TYPE_CHECKING:
     from adapters.jsonapi.resource import Attribute, Resource
-    from entrypoints.cli.services import Services
     from entrypoints.resources import RegisteredResource
 
 _DROPPED_FROM_HISTORY: Final = ("request_id", "actor_issuer", "actor_kind", "version")
@@ -183,9 +182,10 @@ class _Commands:
 
     def create(self) -> click.Command:
         def create(as_json: bool, **options: Any) -> None:
+            values = _values_of(options)
             with open_services(self._name) as services:
-                references = self._references(services, options)
-                attributes, _ = services.declaration.load(self._attributes(options), partial=False)
+                references = reference_ids(services, self._resource.references, values)
+                attributes, _ = services.declaration.load(self._attributes(values), partial=False)
                 new = new_entity(services.type.new, attributes | references)
                 entity = services.commands.create(new, services.context)
                 changes.show(services, entity, as_json=as_json)
@@ -201,10 +201,10 @@ class _Commands:
             as_json: bool,
             **options: Any,
         ) -> None:
-            choice = Choice(self._key, which, filters)
+            choice, values = Choice(self._key, which, filters), _values_of(options)
             with connect(self._name) as (settings, services):
-                attributes, _ = services.declaration.load(self._attributes(options), partial=True)
-                references = self._references(services, options)
+                attributes, _ = services.declaration.load(self._attributes(values), partial=True)
+                references = reference_ids(services, self._resource.references, values)
                 changes.change(
                     services,
                     choice,
@@ -346,33 +346,30 @@ class _Commands:
                 help=f"Set {attribute.name} to null.",
             )
 
-    def _attributes(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The attributes that the options set, in their JSON form."""
+    def _attributes(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The attributes among the values of options, in their JSON form."""
         settable = self._resource.declaration.settable
-        attributes: dict[str, Any] = {}
-        for option, value in options.items():
-            name = option.removeprefix(NULL).removeprefix(SET)
-            if value is None or name not in settable:  # the option is absent, or a reference's
-                continue
-            if option.startswith(NULL):
-                attributes[name] = None
-            elif isinstance(value, str):
-                attributes[name] = settable[name].field.text_to_json(value)
-            else:
-                attributes[name] = value
-        return attributes
-
-    def _references(self, services: "Services", options: dict[str, Any]) -> dict[str, int | None]:
-        """Returns the ids of references that the options set.
-
-        Raises NotFound if an entity does not exist.
-        """
-        values = {
-            name.removeprefix(NULL).removeprefix(SET): None if name.startswith(NULL) else value
-            for name, value in options.items()
-            if value is not None
+        return {
+            name: settable[name].field.text_to_json(value) if isinstance(value, str) else value
+            for name, value in values.items()
+            if name in settable
         }
-        return reference_ids(services, self._resource.references, values)
+
+
+def _values_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns the values of the options that set attributes and references. None is null.
+
+    Raises UsageError if an attribute or a reference would have two values.
+    """
+    values: dict[str, Any] = {}
+    for option, value in options.items():
+        if value is None:
+            continue
+        name = option.removeprefix(NULL).removeprefix(SET)
+        if name in values:
+            raise click.UsageError(f"{name} cannot be set to a value and to null. Omit an option.")
+        values[name] = None if option.startswith(NULL) else value
+    return values
 
 
 def _declaration_of_events() -> "Resource":

@@ -58,6 +58,22 @@ def test_a_group_is_found_by_id_and_by_name(roster: Roster, groups: None) -> Non
     )
 
 
+@pytest.mark.parametrize("command", [("create", "--name", "Club"), ("update", "1")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("description", "Meets on Mondays."), ("owner", "bob@example.org")]
+)
+def test_one_command_does_not_set_a_value_and_null(
+    roster: Roster, groups: None, command: tuple[str, ...], name: str, value: str
+) -> None:
+    before = roster("groups", "list", "--json").stdout
+    options = [f"--{name}", value, f"--no-{name}"]
+    for each in (options, [*options[2:], *options[:2]]):
+        result = roster("groups", *command, *each)
+        assert result.exit_code == 2
+        assert f"Error: {name} cannot be set to a value and to null." in result.stderr
+    assert roster("groups", "list", "--json").stdout == before
+
+
 def test_a_name_of_digits_is_an_id(roster: Roster, people: None) -> None:
     for name in ("2", "007"):
         assert roster("groups", "create", "--name", name).exit_code == 0
