@@ -214,7 +214,7 @@ class _Commands:
                     as_json=as_json,
                 )
 
-        text = f"""Change attributes of {self._name}. The others keep their values.
+        text = f"""Change attributes of {self._name}. Attributes without an option do not change.
 
         The command runs in one transaction: it changes all of the {self._name}, or none. With
         --filter, it first prints how many match, and asks for confirmation.

@@ -40,8 +40,8 @@ def source_options(command: Any) -> Any:
                 "--encoding",
                 metavar="NAME",
                 callback=_check_encoding,
-                help="The encoding of FILE, such as windows-1252.  [default: UTF-8, or UTF-16 "
-                "with a byte order mark]",
+                help="The encoding of FILE, such as windows-1252.  [default: from its byte order "
+                "mark; UTF-8 without one]",
             ),
             click.option(
                 "--delimiter",
@@ -76,14 +76,14 @@ def outcome_options(command: Any) -> Any:
             click.option(
                 "--skip-errors",
                 is_flag=True,
-                help="Import the valid records even if others are rejected.",
+                help="Import the valid records even if others are invalid.",
             ),
             click.option(
                 "--errors",
                 "errors_file",
                 metavar="FILE",
                 type=click.Path(dir_okay=False),
-                help="Write the rejected records to FILE, each with its errors. Correct them, then "
+                help="Write the invalid records to FILE, each with its errors. Correct them, then "
                 "import FILE.",
             ),
             click.option("--dry-run", is_flag=True, help="Validate everything and store nothing."),
@@ -156,9 +156,10 @@ def import_command(resource: "RegisteredResource") -> click.Command:
         are the names of attributes, in any case and order. Save the file of a spreadsheet program
         as CSV.
 
-        The first {MAX_PRINTED} rejected records are printed on standard error, then the numbers of
-        errors by attribute and code. --errors writes all rejected records to a file. The exit
-        status is 1 if a record is rejected, unless --skip-errors is set.
+        The errors of the first {MAX_PRINTED} invalid records are printed on standard error. If
+        there are more, the numbers of errors by attribute and code follow. --errors writes all
+        invalid records to a file. The exit status is 1 if a record is invalid, unless --skip-errors
+        is set.
 
         \b
         roster {command} import {command}.csv --errors rejected.csv
