@@ -13,11 +13,6 @@ from domain.users import UserNotFound
 
 
 @pytest.fixture
-def service() -> AccountService:
-    return AccountService()
-
-
-@pytest.fixture
 def administrators(service: AccountService) -> Administrators:
     config = AccountConfig(role_scopes=RoleScopes({}, ()))
     return Administrators(service.run, NewPasswords(config, service.hasher, ShortBlockList()))
