@@ -93,6 +93,12 @@ class Directory:
     def emails(self) -> list[str]:
         return [user.email for user in self.find()]
 
+    def statements_of_mariadb(self) -> int:
+        """The number of statements that the server has received, including this one."""
+        with self.engine.connect() as connection:
+            status = connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Questions'")
+            return int(status.one()[1])
+
     @classmethod
     def of_engine(cls, kind: str, engine: Engine) -> "Directory":
         store = SqlStore(engine, TickingClock(), [USERS_TABLE], reactions=REACTIONS)
@@ -104,6 +110,16 @@ class Directory:
             SqlAccountReader(engine),
             engine,
         )
+
+
+def many(*emails: str, name: str = "Many") -> list[NewUser]:
+    """New users with these emails."""
+    return [NewUser(email=email, name=name) for email in emails]
+
+
+def listed(directory: Directory) -> list[tuple[str, str]]:
+    """The emails and names of all users, by id."""
+    return [(user.email, user.name) for user in directory.find()]
 
 
 class RelatedDirectory:

@@ -217,16 +217,11 @@ def test_rejected_logins_execute_as_many_statements_for_every_address(
     run(ANONYMOUS, set_passwords)
     directory.add("without@example.org", is_active=True)
 
-    def executed() -> int:
-        with directory.engine.connect() as connection:
-            status = connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Questions'")
-            return int(status.one()[1])
-
     def statements(name: str) -> int:
-        before = executed()
+        before = directory.statements_of_mariadb()
         with pytest.raises(InvalidCredentials):
             login.log_in(f"{name}@example.org", "wrong", HOME, ANONYMOUS)
-        return executed() - before
+        return directory.statements_of_mariadb() - before
 
     statements("ann")  # opens the connections
     counts = {name: statements(name) for name in ("ann", "inactive", "without", "unknown")}

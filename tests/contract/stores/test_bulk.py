@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from contract.stores.directories import ANONYMOUS, Directory
+from contract.stores.directories import ANONYMOUS, Directory, listed, many
 from psycopg2.extensions import get_wait_callback
 from sqlalchemy import Engine
 
@@ -31,14 +31,6 @@ def exclusive(others: Directory, directory_of: Callable[[Engine], Directory]) ->
     """The directory of a process that does nothing else."""
     url = others.engine.url.render_as_string(hide_password=False)
     return directory_of(make_engine(url, exclusive=True))
-
-
-def many(*emails: str, name: str = "Many") -> list[NewUser]:
-    return [NewUser(email=email, name=name) for email in emails]
-
-
-def listed(directory: Directory) -> list[tuple[str, str]]:
-    return [(user.email, user.name) for user in directory.find()]
 
 
 def test_stores_every_character_of_a_name(exclusive: Directory) -> None:

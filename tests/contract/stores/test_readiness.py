@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -11,6 +10,7 @@ from time import monotonic
 import pytest
 from contract.stores.directories import ANONYMOUS, Directory
 from database_servers import MariaServer, PostgresServer
+from disks import fill
 from sqlalchemy import Engine, make_url
 
 from adapters.sql import schema
@@ -417,10 +417,7 @@ def test_a_full_disk_is_not_ready_but_can_be_read(
     directory = directory_of(engine)
     user = directory.commands.create(ANN, ANONYMOUS)
     directory.ready()
-    ballast = small_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+    ballast = fill(small_disk)
     with pytest.raises(Unavailable) as caught:
         directory.ready()
     assert caught.value.code == "unavailable"

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from contract.stores.directories import ANONYMOUS, Directory
+from contract.stores.directories import ANONYMOUS, Directory, listed, many
 from sqlalchemy import event
 
 from application.ports import ConcurrentUpdate
@@ -187,14 +187,6 @@ def _renamed(user: User, now: datetime) -> User:
     return user.with_changes(UserChanges({"name": "Bo"}), at=now)
 
 
-def many(*emails: str, name: str = "Many") -> list[NewUser]:
-    return [NewUser(email=email, name=name) for email in emails]
-
-
-def listed(directory: Directory) -> list[tuple[str, str]]:
-    return [(user.email, user.name) for user in directory.find()]
-
-
 def test_adds_many_users_in_order(directory: Directory) -> None:
     emails = [f"u{number}@example.org" for number in range(2500)]
     with directory.begin(ANONYMOUS) as work:
@@ -271,15 +263,9 @@ def test_adds_many_users_with_few_statements(directory: Directory) -> None:
 @pytest.mark.parametrize("kind", ["mariadb"])
 def test_mariadb_receives_few_statements_for_many_users(directory: Directory) -> None:
     """SQLAlchemy's events do not report all statements. The server counts them."""
-
-    def count() -> int:
-        with directory.engine.connect() as connection:
-            status = connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Questions'")
-            return int(status.one()[1])
-
-    before = count()
+    before = directory.statements_of_mariadb()
     add_and_find_1000_users(directory)
-    assert count() - before < 30
+    assert directory.statements_of_mariadb() - before < 30
     assert len(directory.events.read_from(0, size=2000)) == 1000
 
 

@@ -7,22 +7,10 @@ from typing import Any
 
 import pytest
 from api.constants import USERS
+from api.user_documents import ANN, change, new
 from api_client import ApiClient
 
 Create = Callable[..., dict[str, Any]]
-
-ANN = {"email": "ann@example.org", "name": "Ann"}
-
-
-def new(attributes: Any = ANN, **more: Any) -> dict[str, Any]:
-    """A document that creates a user."""
-    return {"data": {"type": "users", "attributes": attributes, **more}}
-
-
-def change(attributes: Any, **more: Any) -> dict[str, Any]:
-    """A document that changes user 1."""
-    return {"data": {"type": "users", "id": "1", "attributes": attributes, **more}}
-
 
 # The tests of the import use the same values.
 CASES = json.loads(Path(__file__).parents[2].joinpath("attributes.json").read_text())

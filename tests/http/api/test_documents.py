@@ -7,23 +7,12 @@ from typing import Any
 import pytest
 from api.conftest import CheckedClient
 from api.constants import USERS
+from api.user_documents import ANN, change, new
 from api_client import ApiClient
 from flask import Flask
 
 Create = Callable[..., dict[str, Any]]
 Problem = tuple[str, str, str | None]
-
-ANN = {"email": "ann@example.org", "name": "Ann"}
-
-
-def new(attributes: Any = ANN, **more: Any) -> dict[str, Any]:
-    """A document that creates a user."""
-    return {"data": {"type": "users", "attributes": attributes, **more}}
-
-
-def change(attributes: Any, **more: Any) -> dict[str, Any]:
-    """A document that changes user 1."""
-    return {"data": {"type": "users", "id": "1", "attributes": attributes, **more}}
 
 
 def test_a_created_user_has_all_its_attributes(client: ApiClient) -> None:

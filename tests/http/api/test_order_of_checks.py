@@ -6,17 +6,10 @@ from typing import Any
 
 import pytest
 from api.constants import USERS
+from api.user_documents import ANN, new
 from api_client import ApiClient
 
 Create = Callable[..., dict[str, Any]]
-
-ANN = {"email": "ann@example.org", "name": "Ann"}
-
-
-def new(attributes: Any = ANN, **more: Any) -> dict[str, Any]:
-    """A document that creates a user."""
-    return {"data": {"type": "users", "attributes": attributes, **more}}
-
 
 TAKEN = {"email": "USER0@example.org", "name": "Ann"}
 IN_ORDER_ON_POST: list[tuple[int, dict[str, Any]]] = [

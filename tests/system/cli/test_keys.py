@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import jwt
 import pytest
 from click.testing import CliRunner, Result
+from disks import fill
 
 from adapters.tokens.key_files import create_private_file
 from adapters.tokens.signing_keys import SigningKey, write_signing_keys
@@ -100,9 +100,7 @@ def test_a_full_disk_leaves_the_file_as_it_is(small_disk: Path, run: Run, comman
     file = small_disk / "k.json"
     run("keys", "new", str(file))
     before = file.read_bytes()
-    with (small_disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
-        while True:
-            ballast.write(bytes(4096))
+    fill(small_disk)
     result = run("keys", command, str(file))
     reason = f"The file {file} cannot be changed: No space left on device."
     assert (result.exit_code, result.stderr) == (1, f"Error: {reason}\n")

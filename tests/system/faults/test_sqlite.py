@@ -2,10 +2,10 @@
 
 import resource
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from disks import fill
 from faults.accounts import Outcome
 from faults.load import Load
 from faults.service import Service
@@ -30,20 +30,13 @@ def test_writers_in_several_processes_lose_nothing_if_some_are_killed(
 @pytest.mark.long
 def test_the_service_recovers_from_a_full_disk(small_disk: Path, serve: Serve, hold: Hold) -> None:
     service = serve(f"sqlite:///{small_disk}/roster.db")
-    ballast = small_disk / "ballast"
     with Load(service) as load:
-        fill(ballast)
+        ballast = fill(small_disk)
         load.until_received("POST 503", 30)
         ballast.unlink()
         load.recovered()
     hold("SQLite, disk full (ENOSPC)", load, stale=0)
     assert_reads_succeeded(load)
-
-
-def fill(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
 
 
 @pytest.mark.long

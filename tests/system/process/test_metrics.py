@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from disks import fill
 from process.server import Serve, Server
 from roster_process import USERS
 from waiting import until
@@ -76,8 +77,7 @@ def test_a_full_disk_below_the_metrics_disturbs_no_request(small_disk: Path, ser
     server = serve("--workers", "2", TMPDIR=str(small_disk))
     request_users(server, 20)
     workers = server.workers()
-    ballast = small_disk / "ballast"
-    fill(ballast)
+    ballast = fill(small_disk)
     request_many_routes(server)
     assert server.workers() == workers
     assert "Traceback" not in server.log()
@@ -92,20 +92,12 @@ def test_a_full_disk_below_the_metrics_disturbs_no_request(small_disk: Path, ser
 def test_the_server_names_the_file_of_the_metrics_if_the_disk_is_full(
     small_disk: Path, start: Serve
 ) -> None:
-    ballast = small_disk / "ballast"
-    fill(ballast)
+    ballast = fill(small_disk)
     os.truncate(ballast, ballast.stat().st_size - 16_384)
     server = start(TMPDIR=str(small_disk))
     assert server.process.wait(60) == 1
     assert f"Error: system_error: No space left on device: {small_disk}/" in server.log()
     assert "Traceback" not in server.log()
-
-
-def fill(ballast: Path) -> None:
-    """Fills the disk with a file."""
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
 
 
 def is_replaced(server: Server, pid: int) -> bool:
