@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -25,7 +25,11 @@ import click
 import jwt
 import psutil
 from argon2.low_level import Type, hash_secret
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from jwt.algorithms import ECAlgorithm
 
 from bench.database import Database, database
@@ -126,13 +130,7 @@ def _service(url: str) -> Iterator[Service]:
             "ROSTER_JWT_AUDIENCE": "roster",
         }
         roster = str(PROGRAM)
-        with (directory / "users.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["email", "name", "is_active", "role", "password_hash"])
-            password_hash = _hash().decode()
-            for number in range(USERS):
-                row = [_address(number), f"User {number}", "true", "admin", password_hash]
-                writer.writerow(row)
+        _write_users(directory / "users.csv")
         _run([roster, "keys", "new", str(directory / "own.json")], environment)
         _run([roster, "db", "upgrade"], environment)
         _run([roster, "users", "import", str(directory / "users.csv")], environment)
@@ -144,24 +142,28 @@ def _service(url: str) -> Iterator[Service]:
         try:
             _wait_until_ready(port)
             (worker,) = server.children()
-            other = jwt.encode(
-                {
-                    "iss": ISSUER,
-                    "aud": "roster",
-                    "sub": "bench",
-                    "scope": "users:read",
-                    "exp": int(time.time()) + 3600,
-                },
-                key,
-                "ES256",
-                headers={"kid": "other"},
-            )
             own = Client(port).log_in(_address(0))["access_token"]
             hashes = max(1, (os.cpu_count() or 1) // 2)
-            yield Service(port, worker, hashes, own, other)
+            yield Service(port, worker, hashes, own, _token_of_other_issuer(key))
         finally:
             server.terminate()
             server.wait(30)
+
+
+def _write_users(path: Path) -> None:
+    """Writes a file of users, who have the same password."""
+    password_hash = _hash().decode()
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["email", "name", "is_active", "role", "password_hash"])
+        for number in range(USERS):
+            writer.writerow([_address(number), f"User {number}", "true", "admin", password_hash])
+
+
+def _token_of_other_issuer(key: EllipticCurvePrivateKey) -> str:
+    scope, expiry = "users:read", int(time.time()) + 3600
+    claims = {"iss": ISSUER, "aud": "roster", "sub": "bench", "scope": scope, "exp": expiry}
+    return jwt.encode(claims, key, "ES256", headers={"kid": "other"})
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> None:
@@ -170,14 +172,12 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> None:
 
 def _wait_until_ready(port: int) -> None:
     end = time.monotonic() + START_SECONDS
-    while True:
-        try:
+    while time.monotonic() < end:
+        with suppress(OSError):
             if Client(port).send("GET", "/readyz") == 200:
                 return
-        except OSError:
-            if time.monotonic() > end:
-                raise
         time.sleep(0.05)
+    raise TimeoutError("the service does not become ready")
 
 
 def _address(number: int) -> str:
