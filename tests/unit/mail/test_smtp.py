@@ -98,8 +98,8 @@ def serve(inbox: Inbox) -> Iterator[Serve]:
         yield start
 
 
-def authenticator(*_: Any) -> AuthResult:
-    credentials = _[-1]
+def authenticator(*arguments: Any) -> AuthResult:
+    credentials = arguments[-1]
     assert isinstance(credentials, LoginPassword)
     known = credentials == LoginPassword(b"roster", PASSWORD.encode())
     return AuthResult(success=known, handled=known)

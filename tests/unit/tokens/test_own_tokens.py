@@ -1,5 +1,6 @@
 """Access tokens that Roster issues and verifies."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from waiting import until
 
 from adapters.tokens.issuer import JwtIssuer, issue_time_of, milliseconds
@@ -303,10 +305,16 @@ def test_an_unsigned_token_with_the_id_of_a_key_is_rejected(verifier: TokenVerif
         verifier.verify(own_token(None, "none") + "AA")
 
 
-def test_the_public_key_is_not_a_secret(verifier: TokenVerifier) -> None:
-    pem = "x" * 64
+@pytest.mark.parametrize("kid", [OWN.kid, None])
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_the_public_key_is_not_a_secret(
+    verifier: TokenVerifier, encoding: Encoding, kid: str | None
+) -> None:
+    secret = OWN.private.public_key().public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
+    content = own_token(SECRET_TEXT, "HS256", kid).rpartition(".")[0]
+    mac = jwt.get_algorithm_by_name("HS256").sign(content.encode(), secret)
     with pytest.raises(InvalidToken):
-        verifier.verify(own_token(pem, "HS256"))
+        verifier.verify(f"{content}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}")
 
 
 def test_tokens_of_a_removed_key_are_rejected(
