@@ -72,6 +72,8 @@ _VERSION_EXAMPLE: Final = {"version": "1.1"}
 _ACCEPTED: Final = {"jsonapi": _VERSION_EXAMPLE, "meta": {"status": "accepted"}}
 _POSTED: Final = (400, 403, 406, 408, 409, 413, 415, 422, 429, 503)
 _DONE: Final = {"204": {"description": "Done."}}
+_SAME_FOR_ALL: Final = "Accepted. The response is the same for every address."
+_INVITED: Final = "Accepted. The user gets an email with the link."
 
 
 def account_description(catalog: Catalog) -> Part:
@@ -270,7 +272,10 @@ class _Described:
             },
             f"{url}/invitations": {
                 "parameters": own,
-                "post": {**invite, **self._accepted(INVITATIONS, 401, 404, scopes=(write,))},
+                "post": {
+                    **invite,
+                    **self._accepted(INVITATIONS, 401, 404, scopes=(write,), text=_INVITED),
+                },
                 "delete": {**withdraw, **self._deletion(write)},
             },
         }
@@ -319,10 +324,13 @@ class _Described:
         }
 
     def _accepted(
-        self, resource: Resource, *statuses: int, scopes: tuple[str, ...] = ()
+        self,
+        resource: Resource,
+        *statuses: int,
+        scopes: tuple[str, ...] = (),
+        text: str = _SAME_FOR_ALL,
     ) -> dict[str, Any]:
         posted = self._posted(resource, *statuses, scopes=scopes)
-        text = "Accepted. The response is the same for every address."
         posted["responses"] = {"202": self._content(text, "Accepted"), **posted["responses"]}
         return posted
 
