@@ -223,9 +223,11 @@ def test_an_invitation_has_no_attributes(service: Service) -> None:
         sent = document("invitations", **{name: "x"})
         response = service.send("POST", "/users/1/invitations", sent, admin)
         assert response.problems == [("422", "unknown_attribute", f"/data/attributes/{name}")]
+        detail = f"{name} is not a settable attribute. There are none."
+        assert response.json["errors"][0]["detail"] == detail
 
 
-def test_the_attributes_of_a_change_of_address_need_no_password(service: Service) -> None:
+def test_a_new_address_that_was_taken_meanwhile_gets_409(service: Service) -> None:
     service.user()
     headers = service.access()
     sent = document("emails", email="new@example.org", password=PASSWORD)

@@ -435,16 +435,6 @@ def test_an_invalid_id_of_a_session_is_explained(
     )
 
 
-def test_an_invitation_takes_no_attributes(service: Service) -> None:
-    service.user()
-    sent = document("invitations", email="ann@example.org")
-    admin = other_issuer("users:write")
-    response = service.send("POST", "/users/1/invitations", sent, admin)
-    assert response.json["errors"][0]["detail"] == (
-        "email is not a settable attribute. There are none."
-    )
-
-
 def test_a_user_ends_all_sessions(service: Service, own: tuple[dict[str, str], list[str]]) -> None:
     assert service.send("DELETE", "/sessions", headers=own[0]).status_code == 204
     admin = other_issuer("users:read")
