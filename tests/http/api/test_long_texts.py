@@ -29,15 +29,15 @@ def several(operation: Any) -> Any:
     return {"atomic:operations": [operation]}
 
 
-@pytest.mark.parametrize("email", [MARKS, f"{MARKS}@example.org", f"ann@{MARKS}.org"])
+@pytest.mark.parametrize("text", [MARKS, f"{MARKS}@example.org", f"ann@{MARKS}.org"])
 @pytest.mark.parametrize("attribute", ["email", "name", "role"])
 def test_the_length_of_an_attribute_is_checked_first(
-    client: ApiClient, create: Create, attribute: str, email: str
+    client: ApiClient, create: Create, attribute: str, text: str
 ) -> None:
     create()
-    attributes = {"email": "new@example.org", "name": "New", attribute: email}
+    attributes = {"email": "new@example.org", "name": "New", attribute: text}
     new = {"data": {"type": "users", "attributes": attributes}}
-    change = {"data": {"type": "users", "id": "1", "attributes": {attribute: email}}}
+    change = {"data": {"type": "users", "id": "1", "attributes": {attribute: text}}}
     add = {"op": "add", "data": new["data"]}
     update = {"op": "update", "data": change["data"]}
     with processor_time_below(SECONDS):
