@@ -34,6 +34,11 @@ PAGES = (
     "docs/operations/backups",
     "docs/operations/monitoring",
 )
+RUN_ELSEWHERE = {
+    "docs/access-control",  # test_installation.py
+    "docs/clients",  # tests/system/clients/test_generated.py
+    "docs/install",  # test_installation.py
+}
 
 
 @pytest.fixture
@@ -65,6 +70,13 @@ def test_the_session_of_a_page_works_as_printed(
     for (command, printed), (output, status) in zip(steps, results, strict=True):
         assert normalized(output.replace(base_url, ADDRESS)) == normalized(printed), command
         assert (status == "0") == ("Error: " not in printed), command
+
+
+def test_the_session_of_every_page_is_run() -> None:
+    paths = [ROOT / "README.md", *DOCS.rglob("*.md")]
+    with_session = [path for path in paths if "```console\n" in path.read_text()]
+    pages = {str(path.relative_to(ROOT).with_suffix("")) for path in with_session}
+    assert pages == {*PAGES, *RUN_ELSEWHERE}
 
 
 def test_the_examples_of_the_quickstart_have_the_expected_status(
