@@ -61,8 +61,8 @@ FORGERIES: dict[str, Callable[[Target, Claims], str]] = {
     "signed with the secret of other tokens": with_secret,
     "without kid": lambda target, claims: own(target, claims, kid=None),
     "with another kid": lambda target, claims: own(target, claims, kid="../../dev/null"),
-    "another type": lambda target, claims: own(target, claims, typ="JWT"),
-    "an ID token": lambda target, claims: own(target, claims, typ="logout+jwt"),
+    "the type of an ID token": lambda target, claims: own(target, claims, typ="JWT"),
+    "a logout token": lambda target, claims: own(target, claims, typ="logout+jwt"),
     "a critical extension": lambda target, claims: own(target, claims, crit=["exp"]),
     "another issuer": lambda target, claims: own(target, {**claims, "iss": "other"}),
     "another audience": lambda target, claims: own(target, {**claims, "aud": "other"}),
@@ -83,7 +83,8 @@ def test_a_forged_token_is_refused(target: Target, forge: Callable[[Target, Clai
     access = target.access()
     token = forge(target, claims_of(access))
     forged = {"Authorization": f"Bearer {token}"}
-    assert target.send("GET", "/api/v1/me", headers=access).status_code == 200
+    genuine = {"Authorization": f"Bearer {own(target, claims_of(access))}"}
+    assert target.send("GET", "/api/v1/me", headers=genuine).status_code == 200
     assert target.send("GET", "/api/v1/me", headers=forged).status_code == 401
     assert target.send("GET", "/api/v1/users", headers=forged).status_code == 401
     introspected = target.send("POST", "/oauth/introspect", headers=access, data={"token": token})
