@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from waiting import until
 
 from adapters.memory.audit import MemoryEventReader
 from adapters.memory.links import MemoryLinkReader
@@ -41,6 +42,14 @@ REACTIONS = {USER_TYPE: AccountReaction()}
 RELATIONSHIPS = Relationships(MEMBERSHIPS, OWNER)
 MEMBERS, GROUPS = MEMBERSHIPS.ends
 TABLES = Tables([USERS_TABLE, GROUPS_TABLE], [MEMBERSHIPS_TABLE], [OWNER])
+WAITING_FOR_A_LOCK = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE wait_event_type = 'Lock' AND datname = current_database()",
+    # Its user cannot list locks. The statement of a deletion is only visible while it waits.
+    "mariadb": "SELECT count(*) FROM information_schema.processlist"
+    " WHERE info LIKE '%DELETE FROM users%' AND db = DATABASE() AND id <> CONNECTION_ID()",
+}
+"""The number of transactions that wait for another one."""
 
 
 class TickingClock:
@@ -98,6 +107,12 @@ class Directory:
         with self.engine.connect() as connection:
             status = connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Questions'")
             return int(status.one()[1])
+
+    def wait_for_a_lock(self) -> None:
+        """Waits until a transaction waits for another one. In MariaDB, it must delete a user."""
+        waiting = text(WAITING_FOR_A_LOCK[self.engine.name])
+        with self.engine.connect() as connection:
+            until(lambda: connection.execute(waiting).scalar_one())
 
     @classmethod
     def of_engine(cls, kind: str, engine: Engine) -> "Directory":

@@ -14,8 +14,6 @@ from accounts_service import (
     ShortBlockList,
 )
 from contract.stores.directories import Directory
-from sqlalchemy import Engine
-from waiting import until
 
 from application.accounts.administrators import Administrators
 from application.accounts.config import AccountConfig, RoleScopes
@@ -60,7 +58,7 @@ def test_a_user_who_is_being_created_becomes_an_administrator(directory: Directo
             new = NewUser(email=email, name="Ann")
             user = creating.repository(USER_TYPE).add(new, at=creating.now)
             appointed = thread.submit(administrators.appoint, email, NEW_PASSWORD, ANONYMOUS)
-            _wait_for_lock(directory.engine)
+            directory.wait_for_a_lock()
         administrator, created = appointed.result(SECONDS)
     assert (administrator.id, administrator.role, created) == (user.id, "admin", False)
 
@@ -112,7 +110,7 @@ def test_a_link_that_is_being_sent_is_invalidated(directory: Directory) -> None:
             invalidated = thread.submit(
                 run, ANONYMOUS, lambda work: invalidate_links(work, user.id)
             )
-            _wait_for_lock(directory.engine)
+            directory.wait_for_a_lock()
         invalidated.result(SECONDS)
     assert run(ANONYMOUS, lambda work: work.accounts.links.get(LINK)) is None
 
@@ -138,7 +136,7 @@ def test_a_deletion_removes_a_sign_up_that_is_being_sent(directory: Directory) -
             )
             sender.accounts.links.add(link)
             deleted = thread.submit(directory.commands.delete, user.id, ANONYMOUS)
-            _wait_for_lock(directory.engine)
+            directory.wait_for_a_lock()
         deleted.result(SECONDS)
     assert run(ANONYMOUS, lambda work: work.accounts.links.get(LINK)) is None
 
@@ -191,7 +189,7 @@ def test_a_login_waits_for_a_deactivation_and_is_refused(directory: Directory) -
             inactive = before.with_changes(UserChanges({"is_active": False}), at=changing.now)
             users.save(inactive, before=before)
             attempt = thread.submit(login.log_in, user.email, "right", HOME, ANONYMOUS)
-            _wait_for_lock(directory.engine)
+            directory.wait_for_a_lock()
         with pytest.raises(InvalidCredentials):
             attempt.result(SECONDS)
     assert not run(ANONYMOUS, lambda work: work.accounts.sessions.of_user(user.id))
@@ -226,13 +224,6 @@ def test_rejected_logins_execute_as_many_statements_for_every_address(
     statements("ann")  # opens the connections
     counts = {name: statements(name) for name in ("ann", "inactive", "without", "unknown")}
     assert len(set(counts.values())) == 1, counts
-
-
-def _wait_for_lock(engine: Engine) -> None:
-    """Waits until a transaction of another connection waits for a lock."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    with engine.connect() as connection:
-        until(lambda: connection.exec_driver_sql(waiting).scalar(), within=SECONDS)
 
 
 @every_kind

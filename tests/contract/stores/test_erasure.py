@@ -384,7 +384,7 @@ def test_erases_a_response_that_is_stored_at_the_same_time(
         user = Commands(USER_TYPE, run).change(person.id, UserChanges(changes), ANONYMOUS)
         read.set()
         assert erasing.wait(20)
-        wait_for_a_lock(directory.engine)
+        directory.wait_for_a_lock()
         return containing(user)
 
     with ThreadPoolExecutor(2) as threads, deadline(30):
@@ -395,22 +395,6 @@ def test_erases_a_response_that_is_stored_at_the_same_time(
         assert storing.result(30).status == 200
         erased.result(30)
     assert occurrences(directory) == []
-
-
-LOCKS = {
-    "postgresql": "SELECT count(*) FROM pg_stat_activity"
-    " WHERE wait_event_type = 'Lock' AND datname = current_database()",
-    # The statement of an erasure is only visible while it waits.
-    "mariadb": "SELECT count(*) FROM information_schema.processlist"
-    " WHERE info LIKE '%DELETE FROM users%' AND db = DATABASE() AND id <> CONNECTION_ID()",
-}
-
-
-def wait_for_a_lock(engine: Engine) -> None:
-    """Waits until a transaction waits for another one."""
-    with engine.connect() as connection:
-        while not connection.execute(text(LOCKS[engine.name])).scalar_one():
-            pass
 
 
 def test_concurrent_erasures_and_changes_leave_no_personal_data(directory: Directory) -> None:
