@@ -90,7 +90,7 @@ def test_replaces_a_connection_that_is_found_closed(engine: Engine, opened: list
     assert len(opened) == 2 * SIZE
 
 
-def test_a_failed_checkout_does_not_use_up_the_pool(engine: Engine, opened: list[Any]) -> None:
+def test_a_failed_checkout_does_not_use_up_the_pool(engine: Engine) -> None:
     read(engine)
     failures = [OSError("no"), OSError("no"), OSError("no")]
 

@@ -106,7 +106,7 @@ def test_an_account_that_was_never_saved_is_empty(directory: Directory, do: Do, 
     assert do(lambda work: work.accounts.accounts.get(0)) == Account(0)
 
 
-def test_finds_the_hash_of_a_password(directory: Directory, do: Do, ann: int, bob: int) -> None:
+def test_finds_the_hash_of_a_password(do: Do, ann: int, bob: int) -> None:
     do(lambda work: work.accounts.accounts.save(Account(ann, "hash of Ann")))
 
     def find(work: UnitOfWork) -> list[str | None]:
@@ -259,9 +259,7 @@ def test_reads_the_revocations_between_two_ids(directory: Directory, do: Do, ann
     assert read(after=first, before=first + 1, limit=10) == []
 
 
-def test_the_oldest_refresh_tokens_of_a_session_are_forgotten(
-    directory: Directory, do: Do, ann: int, bob: int
-) -> None:
+def test_the_oldest_refresh_tokens_of_a_session_are_forgotten(do: Do, ann: int, bob: int) -> None:
     first, second, of_bob = (letter * 16 for letter in "abc")
 
     def begin(work: UnitOfWork) -> None:
@@ -302,7 +300,7 @@ def test_a_refresh_token_is_used_once(directory: Directory, do: Do, ann: int) ->
     assert token == RefreshToken(digest("t"), "s" * 16, NOON, LATER + used.index(True) * SECOND)
 
 
-def test_deletes_expired_sessions_with_their_tokens(directory: Directory, do: Do, ann: int) -> None:
+def test_deletes_expired_sessions_with_their_tokens(do: Do, ann: int) -> None:
     def begin(work: UnitOfWork) -> None:
         for number in range(250):
             session_id = f"session-{number:08}"
@@ -601,7 +599,7 @@ def test_an_id_of_an_email_is_not_used_again(do: Do) -> None:
     assert len(set(ids)) == 3
 
 
-def test_several_workers_claim_each_email_once(directory: Directory, do: Do) -> None:
+def test_several_workers_claim_each_email_once(do: Do) -> None:
     def add(work: UnitOfWork) -> None:
         for number in range(40):
             waiting = email(Template.SIGNUP, None, f"u{number}@example.org")
@@ -671,7 +669,7 @@ def test_removes_emails_of_a_user_or_an_address(
 # Counters
 
 
-def test_counts_times_by_key(directory: Directory, do: Do) -> None:
+def test_counts_times_by_key(do: Do) -> None:
     times = [NOON, NOON, NOON + timedelta(milliseconds=1), LATER]
     empty = {"a": (), "b": ()}
 
@@ -696,7 +694,7 @@ def test_counts_times_by_key(directory: Directory, do: Do) -> None:
     assert lists(times_of(do, ["a"])) == {"a": [NOON]}
 
 
-def test_stores_many_times_under_a_key_of_64_characters(directory: Directory, do: Do) -> None:
+def test_stores_many_times_under_a_key_of_64_characters(do: Do) -> None:
     key, times = "f" * 64, [NOON + number * SECOND for number in range(10_000)]
     do(lambda work: work.accounts.counters.save(key, times, subject=key, expiry=LATER))
     assert list(times_of(do, [key])[key]) == times
@@ -721,7 +719,7 @@ def test_removes_keys_and_subjects(directory: Directory, do: Do) -> None:
     assert left() == {"c", "e"}
 
 
-def test_deletes_expired_counters(directory: Directory, do: Do) -> None:
+def test_deletes_expired_counters(do: Do) -> None:
     def save(work: UnitOfWork) -> None:
         for number in range(150):
             work.accounts.counters.save(f"k{number}", [NOON], subject=None, expiry=NOON)
@@ -732,7 +730,7 @@ def test_deletes_expired_counters(directory: Directory, do: Do) -> None:
     assert [len(each) for each in times_of(do, ["k1", "live"]).values()] == [0, 1]
 
 
-def test_no_count_is_lost_if_many_units_count_at_once(directory: Directory, do: Do) -> None:
+def test_no_count_is_lost_if_many_units_count_at_once(do: Do) -> None:
     """The units lock overlapping keys, which do not exist at first."""
     keys_of = [("b", "a"), ("c", "a"), ("b", "c", "d"), ("d", "a", "e")] * (THREADS // 4)
 
@@ -867,9 +865,7 @@ def test_units_that_change_users_and_accounts_at_once_succeed(
     assert do(lambda work: work.accounts.sessions.of_user(ann)) == []
 
 
-def test_several_workers_delete_expired_rows_at_the_same_time(
-    directory: Directory, do: Do, ann: int
-) -> None:
+def test_several_workers_delete_expired_rows_at_the_same_time(do: Do, ann: int) -> None:
     """Each row is deleted once. A unit that uses a row delays no other unit."""
 
     def add(work: UnitOfWork) -> None:

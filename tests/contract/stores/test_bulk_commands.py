@@ -128,7 +128,7 @@ def test_changes_nothing_if_two_users_would_have_the_same_email(
 
 
 def test_repeats_the_whole_attempt_after_a_conflict(
-    directory: Directory, bulk: BulkCommands[NewUser, User], people: list[int]
+    bulk: BulkCommands[NewUser, User], people: list[int]
 ) -> None:
     attempts: list[list[int]] = []
 

@@ -336,7 +336,7 @@ def test_does_not_wait_for_a_mariadb_that_sends_nothing(mariadb: MariaServer) ->
             pass
 
 
-def test_does_not_wait_for_hosts_that_send_nothing(postgresql_18: PostgresServer) -> None:
+def test_does_not_wait_for_hosts_that_send_nothing() -> None:
     with silent_host() as one, silent_host() as other:
         engine = make_engine(f"postgresql://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres")
         with ends_unavailable(), core_connection(engine):

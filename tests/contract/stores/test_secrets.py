@@ -114,7 +114,7 @@ def test_a_standby_reads_the_secret_of_the_migration(
 
 @pytest.mark.parametrize("kind", SQL[1:])
 def test_a_failure_to_create_a_secret_does_not_show_it(
-    directory: Directory, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     value = b"hush" * 8
     monkeypatch.setattr("adapters.sql.secrets.token_bytes", lambda _: value)

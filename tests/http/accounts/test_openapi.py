@@ -36,7 +36,7 @@ def validate(described: Any, schema: Any, document: Any) -> None:
     Draft202012Validator({**schema, "components": described["components"]}).validate(document)
 
 
-def test_the_description_is_complete(service: Service, described: Any) -> None:
+def test_the_description_is_complete(described: Any) -> None:
     assert mistakes(described) == []
     ids = [operation["operationId"] for _, _, operation in operations(described)]
     assert len(ids) == len(set(ids))

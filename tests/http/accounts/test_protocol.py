@@ -248,7 +248,7 @@ def test_authorization_is_ignored_on_urls_for_anyone(
 
 
 @every([each for each in WITH_BODY if each.method == "POST"])
-def test_idempotency_keys_are_ignored(request_of: Any, service: Service, route: Route) -> None:
+def test_idempotency_keys_are_ignored(request_of: Any, route: Route) -> None:
     """A key with another body, or one that is too long, would otherwise be rejected."""
     send = request_of(route)
     for key, member in (("k", "meta"), ("k", "links"), ("k" * 300, "meta")):

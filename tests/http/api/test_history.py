@@ -28,7 +28,7 @@ def change(client: ApiClient, user_id: str, **attributes: object) -> None:
     assert client.patch(f"{USERS}/{user_id}", json=body).status_code == 200
 
 
-def test_each_change_is_an_event_with_its_request(client: ApiClient, create: Create) -> None:
+def test_each_change_is_an_event_with_its_request(client: ApiClient) -> None:
     creation = client.post(
         USERS,
         json={"data": {"type": "users", "attributes": {"email": "a@x.test", "name": "Ann"}}},

@@ -276,7 +276,7 @@ def test_the_response_has_no_profile_if_it_is_not_acceptable(
     assert response.json["links"]["self"] == "/api/v1/users"
 
 
-def test_a_numbered_page_does_not_apply_the_profile(client: ApiClient, create: Create) -> None:
+def test_a_numbered_page_does_not_apply_the_profile(client: ApiClient) -> None:
     # The profile requires that a page without a cursor begins with the first item.
     headers = {"Accept": f'{JSONAPI};profile="{PROFILE}"'}
     response = client.get("/api/v1/users?page[number]=2", headers=headers)

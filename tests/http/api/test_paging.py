@@ -357,7 +357,7 @@ def test_a_cursor_damaged_anywhere_is_rejected(
         _assert_invalid_cursors(client, {parameter: damaged})
 
 
-def test_two_damaged_cursors_are_both_reported(client: ApiClient, cursors: list[str]) -> None:
+def test_two_damaged_cursors_are_both_reported(client: ApiClient) -> None:
     _assert_invalid_cursors(client, {"page[after]": "x", "page[before]": "y"})
 
 

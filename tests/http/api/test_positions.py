@@ -140,9 +140,7 @@ def test_a_read_may_use_replicas_that_have_the_position(
         "1-1X",
     ],
 )
-def test_an_invalid_position_is_rejected(
-    replicated: ApiClient, replication: FakeReplication, sent: str
-) -> None:
+def test_an_invalid_position_is_rejected(replicated: ApiClient, sent: str) -> None:
     response = replicated.get(USERS, headers={**BOTH, POSITION: sent})
     assert response.status_code == 400
     (error,) = response.get_json()["errors"]

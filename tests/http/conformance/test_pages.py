@@ -199,7 +199,7 @@ def test_a_page_without_a_cursor_begins_with_the_first_item(group: Group) -> Non
         assert ids(group.document(page_size=size)) == group.ids[:size]
 
 
-def test_the_page_of_an_empty_list_is_empty(client: Client, cursors: list[str]) -> None:
+def test_the_page_of_an_empty_list_is_empty(client: Client) -> None:
     document = client.group(0).document()
     assert document["data"] == []
     assert (document["links"]["prev"], document["links"]["next"]) == (None, None)
@@ -291,9 +291,7 @@ def test_a_range_may_have_the_maximum_page_size(client: Client) -> None:
     assert "rangeTruncated" not in document.get("meta", {}).get("page", {})
 
 
-def test_a_range_longer_than_its_page_is_marked_as_truncated(
-    client: Client, group: Group, cursors: list[str]
-) -> None:
+def test_a_range_longer_than_its_page_is_marked_as_truncated(client: Client, group: Group) -> None:
     for sort in (None, client.resource.unique, f"-{client.resource.unique}"):
         sorting = {"sort": sort} if sort else {}
         items = group.document(**sorting)["data"]

@@ -14,25 +14,18 @@ Write = Callable[[str, str], str]
 USER = pwd.getpwuid(os.geteuid()).pw_name
 
 
-@pytest.fixture
-def database(roster: Roster) -> None:
-    assert roster("db", "upgrade").exit_code == 0
-
-
 def actors(roster: Roster) -> list[tuple[Any, ...]]:
     lines = roster("events").stdout.splitlines()
     events = [json.loads(line) for line in lines]
     return [(each["actor_kind"], each["actor_issuer"], each["actor"]) for each in events]
 
 
-def test_a_change_names_the_user_of_the_operating_system(roster: Roster, database: None) -> None:
+def test_a_change_names_the_user_of_the_operating_system(roster: Roster) -> None:
     assert roster("users", "create", "--email", "a@example.org", "--name", "A").exit_code == 0
     assert actors(roster) == [("command_line", None, USER)]
 
 
-def test_every_command_that_changes_something_takes_an_actor(
-    roster: Roster, database: None, write: Write
-) -> None:
+def test_every_command_that_changes_something_takes_an_actor(roster: Roster, write: Write) -> None:
     file = write("people.csv", "email,name\nb@example.org,B\n")
     for command in (
         ("users", "create", "--email", "a@example.org", "--name", "A"),
@@ -47,7 +40,7 @@ def test_every_command_that_changes_something_takes_an_actor(
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u2800", "\u3164", "a\nb", "a" * 256])
-def test_an_actor_is_a_short_and_visible_line(roster: Roster, database: None, name: str) -> None:
+def test_an_actor_is_a_short_and_visible_line(roster: Roster, name: str) -> None:
     """A blank actor would look like a missing one in the history."""
     command = ("users", "create", "--email", "a@example.org", "--name", "A", "--actor", name)
     assert roster(*command).exit_code == 2

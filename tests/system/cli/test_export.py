@@ -81,7 +81,7 @@ def test_an_export_can_be_imported_unchanged(roster: Roster, tmp_path: Path, end
 
 
 @pytest.mark.usefixtures("three")
-def test_a_file_that_cannot_be_written_is_one_line(roster: Roster, sqlite_url: str) -> None:
+def test_a_file_that_cannot_be_written_is_one_line(roster: Roster) -> None:
     for name, why in (("/dev/full", "No space left on device"), ("/no/x.csv", "No such file")):
         result = roster("users", "export", name, "--format", "csv")
         assert (result.exit_code, result.stdout) == (1, "")

@@ -236,7 +236,7 @@ def test_an_export_can_be_imported_unchanged(
     assert again.stdout == f"0 created, 0 changed, {len(NAMES)} unchanged, 0 bad\n"
 
 
-def test_an_export_has_the_chosen_fields(roster: Roster, tmp_path: Path) -> None:
+def test_an_export_has_the_chosen_fields(roster: Roster) -> None:
     roster("users", "create", "--email", "ann@x.test", "--name", "Ann", "--active")
     shown = roster("users", "export", "--fields", "role,name")
     assert shown.stdout == "id,name,role\n1,Ann,user\n"

@@ -256,7 +256,7 @@ def test_scopes_are_required(directory: Directory) -> None:
         ReferenceExport(directory.readers)((), [OWNER], reader)
 
 
-def test_memory_does_not_grow_with_the_number_of_references(directory: Directory) -> None:
+def test_memory_does_not_grow_with_the_number_of_references() -> None:
     class Everybody:
         """Knows every key."""
 

@@ -118,7 +118,7 @@ def test_a_cursor_is_not_wrong_because_the_list_is(
     assert error.parameter == wrong.partition("=")[0]
 
 
-def test_a_secret_attribute_is_not_searched(cursors: Cursors) -> None:
+def test_a_secret_attribute_is_not_searched() -> None:
     fields = {"id": Id(), "pin": Text(load_only=True, searched=True), "name": Text(searched=True)}
     meta = type("Meta", (), {"type_": "things"})
     things = Resource.of(type("ThingSchema", (Schema,), {"Meta": meta, **fields}))

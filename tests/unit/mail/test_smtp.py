@@ -221,7 +221,7 @@ def test_a_wrong_password_is_not_in_the_error(serve: Serve, inbox: Inbox) -> Non
     assert not inbox.envelopes
 
 
-def test_a_server_without_authentication_gets_no_password(serve: Serve, inbox: Inbox) -> None:
+def test_a_server_without_authentication_gets_no_password(serve: Serve) -> None:
     error = failure(serve(url="smtp://roster:secret@"))
     assert str(error) == "the server offers neither AUTH PLAIN nor AUTH LOGIN"
 

@@ -181,7 +181,7 @@ def test_a_missing_attribute_of_a_request_or_response_raises_attribute_error(app
             _ = PreparedResponse(b"", 200, []).missing  # type: ignore[attr-defined]  # it must not exist
 
 
-def test_a_prepared_response_has_the_interface_of_a_response(app: Flask) -> None:
+def test_a_prepared_response_has_the_interface_of_a_response() -> None:
     response = PreparedResponse(b"whole", 201, [TYPE, ("Location", "/x")])
     closed = []
     response.call_on_close(lambda: closed.append(True))
