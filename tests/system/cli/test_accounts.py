@@ -47,9 +47,9 @@ def user(roster: Roster, which: str) -> dict[str, object]:
 def test_admin_creates_an_active_administrator(
     roster: Roster, typing: Callable[..., Result]
 ) -> None:
-    made = typing(f"{PASSWORD}\nmore\n", "accounts", "admin", "ann@example.org", "--stdin")
-    assert made.exit_code == 0, made.stderr
-    assert made.stdout == "Created administrator 1, ann@example.org.\n"
+    done = typing(f"{PASSWORD}\nmore\n", "accounts", "admin", "ann@example.org", "--stdin")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == "Created administrator 1, ann@example.org.\n"
     created = user(roster, "1")
     assert (created["name"], created["is_active"], created["role"]) == ("ann", True, "admin")
     assert account(roster, "ANN@example.org")["has_password"] is True
@@ -60,16 +60,16 @@ def test_admin_promotes_an_existing_user_in_one_unit(roster: Roster) -> None:
     refused = roster("accounts", "admin", "Ann@example.org", "--stdin", ROSTER_PASSWORD_LENGTH="64")
     assert refused.exit_code == 1
     assert user(roster, "1")["role"] == "user"
-    made = roster("accounts", "admin", "Ann@example.org", "--generate", "--name", "Ann A")
-    assert made.exit_code == 0, made.stderr
+    done = roster("accounts", "admin", "Ann@example.org", "--generate", "--name", "Ann A")
+    assert done.exit_code == 0, done.stderr
     promoted = user(roster, "1")
     assert (promoted["email"], promoted["name"]) == ("ann@example.org", "Ann A")
     assert (promoted["is_active"], promoted["role"]) == (True, "admin")
 
 
 def test_a_generated_password_is_the_only_line_of_the_output(roster: Roster) -> None:
-    made = roster("accounts", "admin", "ann@example.org", "--generate")
-    assert re.fullmatch(r"[a-z2-9]{6}(-[a-z2-9]{6}){3}\n", made.stdout)
+    done = roster("accounts", "admin", "ann@example.org", "--generate")
+    assert re.fullmatch(r"[a-z2-9]{6}(-[a-z2-9]{6}){3}\n", done.stdout)
     other = roster("accounts", "set-password", "1", "--generate", ROSTER_PASSWORD_LENGTH="64")
     assert len(other.stdout.strip()) >= 64
     as_json = roster("accounts", "set-password", "1", "--generate", "--json")

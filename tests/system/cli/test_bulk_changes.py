@@ -112,7 +112,7 @@ def test_a_deletion_is_confirmed_on_a_terminal(
     on_terminal: Callable[..., str], directory: Users
 ) -> None:
     command = ("users", "delete", "--filter", "role=user")
-    assert "Removed" not in on_terminal(*command, typed="n\n")
+    assert "Deleted" not in on_terminal(*command, typed="n\n")
     assert len(directory()) == 4
     shown = on_terminal(*command, typed="y\n")
     assert "This deletes 2 users." in shown
