@@ -57,12 +57,12 @@ def watching(look: Callable[[FrameType], None]) -> Iterator[None]:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server without workers that handles signals."""
-    made = Server("roster", interface=Interfaces.WSGI)
-    made.workers = 0
+    created = Server("roster", interface=Interfaces.WSGI)
+    created.workers = 0
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGTERM, made.signal_handler_interrupt)
-    signal.signal(signal.SIGHUP, made.signal_handler_reload)
-    yield made
+    signal.signal(signal.SIGTERM, created.signal_handler_interrupt)
+    signal.signal(signal.SIGHUP, created.signal_handler_reload)
+    yield created
     for each, handler in before.items():
         signal.signal(each, handler)
 
@@ -92,11 +92,11 @@ def test_sigterm_ends_the_loop_in_any_line_of_it(server: Server) -> None:
 
 def test_granian_has_the_private_parts_that_server_relies_on() -> None:
     """If this fails, check whether granian has fixed the faults that Server works around."""
-    made = MPServer("roster", interface=Interfaces.WSGI)
-    assert type(made.main_loop_interrupt) is threading.Event
-    assert (made.wrks, made.respawned_wrks, made.interrupt_children) == ([], {}, [])
-    assert made.interrupt_signal is False
-    assert WorkerProcess(made, 0, target=print, args=()).inner.exitcode is None
+    created = MPServer("roster", interface=Interfaces.WSGI)
+    assert type(created.main_loop_interrupt) is threading.Event
+    assert (created.wrks, created.respawned_wrks, created.interrupt_children) == ([], {}, [])
+    assert created.interrupt_signal is False
+    assert WorkerProcess(created, 0, target=print, args=()).inner.exitcode is None
     assert list(signature(MPServer._respawn_workers).parameters)[:2] == ["self", "workers"]
     assert list(signature(MPServer.shutdown).parameters) == ["self", "exit_code"]
 
@@ -128,8 +128,8 @@ def test_only_failed_workers_count_towards_the_end_of_the_service(
         def _spawn_worker(self, *_: Any, **__: Any) -> Any:
             return Ended(0)
 
-    made = OfEnded("roster", interface=Interfaces.WSGI)
+    created = OfEnded("roster", interface=Interfaces.WSGI)
     ended: Any = Ended(exitcode)
-    made.wrks.append(ended)
-    made._respawn_workers([0], None, None)
-    assert (0 in made.respawned_wrks) is counts
+    created.wrks.append(ended)
+    created._respawn_workers([0], None, None)
+    assert (0 in created.respawned_wrks) is counts

@@ -40,7 +40,6 @@ def test_expired_rows_are_deleted_at_the_start_without_any_request(
             connection.execute(COUNTERS.insert(), expired)
         fresh = {"request_key": "fresh", "digest": "", "creation_time": now}
         connection.execute(ANSWERS.insert(), fresh)
-
         connection.execute(COUNTERS.insert(), {**expired, "key": "fresh", "expiry_time": later})
 
     def keys() -> list[str]:
