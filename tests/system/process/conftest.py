@@ -1,6 +1,5 @@
 """The real server, as a user runs it."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from process.server import Serve, Server
+from process.server import Listener, Serve, Server
 from roster_process import free_port
 from waiting import until
 
@@ -105,7 +104,7 @@ def collector() -> Iterator[Collector]:
     running.close()
 
 
-class SlowService:
+class SlowService(Listener):
     """granian with a WSGI application from source code, in which {port} is replaced."""
 
     def __init__(self, directory: Path, source: str) -> None:
@@ -118,18 +117,6 @@ class SlowService:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-
-    def connect(self, sent: bytes = b"") -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        connection.sendall(sent)
-        return connection
-
-    def listens(self) -> bool:
-        try:
-            self.connect().close()
-        except ConnectionRefusedError:
-            return False
-        return True
 
     def stop(self) -> None:
         for each in (*self.process.children(), self.process):

@@ -21,7 +21,25 @@ _PORT = re.compile(r'http://[^\s"]+:(\d+)')
 _numbers = count(1)
 
 
-class Server:
+class Listener:
+    """A process that listens on a port of this machine."""
+
+    port: int
+
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.sendall(sent)
+        return connection
+
+    def listens(self) -> bool:
+        try:
+            self.connect().close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+
+class Server(Listener):
     """`roster serve` in a directory, on a free port unless the options name one."""
 
     def __init__(self, directory: Path, *options: str, **environment: str) -> None:
@@ -40,7 +58,7 @@ class Server:
         assert self.process.poll() is None, self.log()
 
     @cached_property
-    def port(self) -> int:
+    def port(self) -> int:  # type: ignore[override]  # known when the server has logged it
         """The port that the server has logged."""
         found = _PORT.search(self.log())
         assert found, self.log()
@@ -64,11 +82,6 @@ class Server:
             return self.get("/readyz").status_code == 200
         return False
 
-    def connect(self, sent: bytes = b"") -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        connection.sendall(sent)
-        return connection
-
     @staticmethod
     def user(email: str = "ann@example.org") -> bytes:
         """A document that creates a user."""
@@ -89,13 +102,6 @@ class Server:
                 if "resource_tracker" not in str(child.cmdline()):
                     found.append(child)
         return found
-
-    def listens(self) -> bool:
-        try:
-            self.connect().close()
-        except ConnectionRefusedError:
-            return False
-        return True
 
     def log(self) -> str:
         return self._log.read_text()
