@@ -171,15 +171,21 @@ def test_rejects_a_version_that_roster_never_writes(engine: Engine, value: str) 
         assert schema.VERSION_TABLE in caught.value.explanation
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("since", [None, "0003"])
+@pytest.mark.parametrize(
+    ("since", "table"),
+    [
+        (since, table)
+        for since in (None, "0003")
+        for revision in revisions()
+        if revision.number > (since or "")
+        for table in revision.tables
+    ],
+)
 def test_a_foreign_table_of_the_same_name_stops_the_upgrade_before_it_changes_anything(
     engine: Engine, table: str, since: str | None
 ) -> None:
     if since:
         schema.upgrade(engine, since)
-        if table in names(engine):
-            return  # the table is Roster's
     run(engine, f"CREATE TABLE {table} (id INTEGER, email VARCHAR(50), name VARCHAR(50))")
     before = names(engine)
     with pytest.raises(Unavailable) as caught:
