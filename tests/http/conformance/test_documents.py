@@ -8,7 +8,7 @@ import httpx
 import pytest
 from conformance.client import ATOMIC, CURSORS, IN_OPERATIONS, JSONAPI, Client, Json, numbered
 
-Answers = Mapping[str, httpx.Response]
+Responses = Mapping[str, httpx.Response]
 
 ANYWHERE = "a-zA-Z0-9\u0080-\U0010ffff"
 MEMBER_NAME = re.compile(f"[{ANYWHERE}](?:[{ANYWHERE} _-]*[{ANYWHERE}])?")
@@ -26,7 +26,7 @@ IDENTIFIER = {"type", "id", "lid", "meta"}
 JSONAPI_OBJECT = {"version", "ext", "profile", "meta"}
 
 
-def documents(responses: Answers) -> Iterator[tuple[str, Json]]:
+def documents(responses: Responses) -> Iterator[tuple[str, Json]]:
     return ((name, response.json()) for name, response in responses.items() if response.content)
 
 
@@ -91,28 +91,28 @@ def members(document: Json) -> Iterator[str]:
 # -- the top level -----------------------------------------------------------------------------
 
 
-def test_there_is_a_json_object_at_the_root_of_every_document(responses: Answers) -> None:
+def test_there_is_a_json_object_at_the_root_of_every_document(responses: Responses) -> None:
     for name, document in documents(responses):
         assert isinstance(document, dict), name
 
 
-def test_documents_have_data_errors_meta_or_a_member_of_an_extension(responses: Answers) -> None:
+def test_documents_have_data_errors_meta_or_a_member_of_an_extension(responses: Responses) -> None:
     for name, document in documents(responses):
         assert document.keys() & {"data", "errors", "meta", "atomic:results"}, name
 
 
-def test_a_document_does_not_have_both_data_and_errors(responses: Answers) -> None:
+def test_a_document_does_not_have_both_data_and_errors(responses: Responses) -> None:
     for name, document in documents(responses):
         assert not {"data", "errors"} <= document.keys(), name
         assert ("errors" in document) == responses[name].is_error, name
 
 
-def test_a_document_without_data_has_no_included(responses: Answers) -> None:
+def test_a_document_without_data_has_no_included(responses: Responses) -> None:
     for name, document in documents(responses):
         assert "data" in document or "included" not in document, name
 
 
-def test_objects_have_only_defined_members(responses: Answers) -> None:
+def test_objects_have_only_defined_members(responses: Responses) -> None:
     for name, document in documents(responses):
         extended = (
             {"atomic:results"} if ATOMIC in responses[name].headers["Content-Type"] else set()
@@ -129,7 +129,7 @@ def test_objects_have_only_defined_members(responses: Answers) -> None:
 
 
 def test_primary_data_is_an_array_if_and_only_if_the_url_is_a_collection(
-    responses: Answers,
+    responses: Responses,
 ) -> None:
     for name, document in documents(responses):
         if "data" in document:
@@ -145,7 +145,9 @@ def test_a_collection_of_any_size_is_an_array(client: Client, size: int) -> None
     assert len(data) == size
 
 
-def test_the_self_link_of_a_page_by_a_profile_has_the_type_of_the_page(responses: Answers) -> None:
+def test_the_self_link_of_a_page_by_a_profile_has_the_type_of_the_page(
+    responses: Responses,
+) -> None:
     response = responses["a collection by the profile"]
     link = response.json()["links"]["self"]
     assert link["type"] == response.headers["Content-Type"] == f'{JSONAPI};profile="{CURSORS}"'
@@ -155,7 +157,7 @@ def test_the_self_link_of_a_page_by_a_profile_has_the_type_of_the_page(responses
 # -- resource objects --------------------------------------------------------------------------
 
 
-def test_resource_objects_have_a_type_and_an_id_that_are_strings(responses: Answers) -> None:
+def test_resource_objects_have_a_type_and_an_id_that_are_strings(responses: Responses) -> None:
     for name, document in documents(responses):
         for found in resource_objects(document):
             assert isinstance(found["type"], str), name
@@ -171,13 +173,13 @@ def test_a_type_and_an_id_always_identify_one_resource(client: Client) -> None:
     assert client.get(client.url(remaining)).json()["data"] == remaining
 
 
-def test_types_are_valid_member_names(responses: Answers) -> None:
+def test_types_are_valid_member_names(responses: Responses) -> None:
     for name, document in documents(responses):
         for found in resource_objects(document):
             assert MEMBER_NAME.fullmatch(found["type"]), name
 
 
-def test_the_names_of_fields_are_unique_and_not_type_or_id(responses: Answers) -> None:
+def test_the_names_of_fields_are_unique_and_not_type_or_id(responses: Responses) -> None:
     for name, document in documents(responses):
         for found in resource_objects(document):
             attributes = found["attributes"].keys()
@@ -185,13 +187,13 @@ def test_the_names_of_fields_are_unique_and_not_type_or_id(responses: Answers) -
             assert not attributes & found.get("relationships", {}).keys(), name
 
 
-def test_attributes_are_an_object(responses: Answers) -> None:
+def test_attributes_are_an_object(responses: Responses) -> None:
     for name, document in documents(responses):
         for found in resource_objects(document):
             assert isinstance(found["attributes"], dict), name
 
 
-def test_attributes_do_not_contain_keys_of_other_resources(responses: Answers) -> None:
+def test_attributes_do_not_contain_keys_of_other_resources(responses: Responses) -> None:
     for name, document in documents(responses):
         for found in resource_objects(document):
             assert not [each for each in found["attributes"] if re.search("(_id|Id)s?$", each)], (
@@ -200,7 +202,7 @@ def test_attributes_do_not_contain_keys_of_other_resources(responses: Answers) -
 
 
 def test_the_self_link_of_a_resource_returns_the_resource(
-    client: Client, responses: Answers
+    client: Client, responses: Responses
 ) -> None:
     for name in ("a collection", "a resource", "a creation", "a change"):
         for found in as_list(responses[name].json()["data"]):
@@ -212,7 +214,7 @@ def test_the_self_link_of_a_resource_returns_the_resource(
 # -- relationships -----------------------------------------------------------------------------
 
 
-def test_relationships_are_an_object_of_relationship_objects(responses: Answers) -> None:
+def test_relationships_are_an_object_of_relationship_objects(responses: Responses) -> None:
     found = 0
     for name, document in documents(responses):
         for resource in resource_objects(document):
@@ -225,7 +227,7 @@ def test_relationships_are_an_object_of_relationship_objects(responses: Answers)
     assert found
 
 
-def test_identifiers_have_a_type_and_an_id_that_are_strings(responses: Answers) -> None:
+def test_identifiers_have_a_type_and_an_id_that_are_strings(responses: Responses) -> None:
     found = 0
     for name, document in documents(responses):
         for each in identifiers(document):
@@ -239,19 +241,19 @@ def test_identifiers_have_a_type_and_an_id_that_are_strings(responses: Answers) 
 # -- meta, links, the jsonapi object -----------------------------------------------------------
 
 
-def test_meta_is_an_object_wherever_it_is(responses: Answers) -> None:
+def test_meta_is_an_object_wherever_it_is(responses: Responses) -> None:
     for name, document in documents(responses):
         for owner in owners(document):
             assert isinstance(owner.get("meta", {}), dict), name
 
 
-def test_links_are_an_object_wherever_they_are(responses: Answers) -> None:
+def test_links_are_an_object_wherever_they_are(responses: Responses) -> None:
     for name, document in documents(responses):
         for owner in owners(document):
             assert isinstance(owner.get("links", {}), dict), name
 
 
-def test_a_link_is_a_uri_reference_or_an_object_with_one_or_null(responses: Answers) -> None:
+def test_a_link_is_a_uri_reference_or_an_object_with_one_or_null(responses: Responses) -> None:
     for name, document in documents(responses):
         for link in links(document):
             target = link["href"] if isinstance(link, dict) else link
@@ -259,7 +261,7 @@ def test_a_link_is_a_uri_reference_or_an_object_with_one_or_null(responses: Answ
             assert target is not None or link is None, name
 
 
-def test_link_objects_have_valid_relations_and_languages(responses: Answers) -> None:
+def test_link_objects_have_valid_relations_and_languages(responses: Responses) -> None:
     for name, document in documents(responses):
         for link in links(document):
             if isinstance(link, dict):
@@ -269,12 +271,12 @@ def test_link_objects_have_valid_relations_and_languages(responses: Answers) -> 
                     assert LANGUAGE.fullmatch(language), name
 
 
-def test_the_jsonapi_object_has_the_version(responses: Answers) -> None:
+def test_the_jsonapi_object_has_the_version(responses: Responses) -> None:
     for name, document in documents(responses):
         assert document["jsonapi"]["version"] == "1.1", name
 
 
-def test_the_description_of_a_document_can_be_fetched(client: Client, responses: Answers) -> None:
+def test_the_description_of_a_document_can_be_fetched(client: Client, responses: Responses) -> None:
     found = {d["links"]["describedby"] for _, d in documents(responses) if "data" in d}
     for url in found:
         assert client.get(url, Accept="*/*").status_code == 200
@@ -283,13 +285,13 @@ def test_the_description_of_a_document_can_be_fetched(client: Client, responses:
 # -- member names ------------------------------------------------------------------------------
 
 
-def test_names_of_members_are_valid(responses: Answers) -> None:
+def test_names_of_members_are_valid(responses: Responses) -> None:
     for name, document in documents(responses):
         for member in members(document):
             assert MEMBER_NAME.fullmatch(member) or EXTENSION_MEMBER.fullmatch(member), name
 
 
-def test_names_of_members_are_safe_in_urls(responses: Answers) -> None:
+def test_names_of_members_are_safe_in_urls(responses: Responses) -> None:
     for name, document in documents(responses):
         for member in members(document):
             assert URL_SAFE.fullmatch(member.removeprefix("atomic:")), name

@@ -87,13 +87,13 @@ def test_guesses_with_a_stolen_token_are_limited_over_all_networks(
     """A session does not make the network of its client known."""
     service.user()
     session = service.log_in().session
-    answers = []
+    codes = []
     for number in range(40):
         network = f"198.51.100.{number}"
         client = HOME._replace(address=network, network=network)
         try:
             service.change_password(session, client, current="wrong")
         except RosterError as error:
-            answers.append(error.code)
-    assert answers == ["wrong_password"] * 30 + ["too_many_failures"] * 10
+            codes.append(error.code)
+    assert codes == ["wrong_password"] * 30 + ["too_many_failures"] * 10
     service.change_password(session)  # the user has logged in from this network
