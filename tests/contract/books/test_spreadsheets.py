@@ -98,7 +98,7 @@ def test_no_cell_for_a_spreadsheet_is_evaluated_or_rounded(
     )
 
 
-def test_an_update_only_needs_the_unique_attribute(roster: Any, tmp_path: Path) -> None:
+def test_update_only_rejects_records_without_an_existing_book(roster: Any, tmp_path: Path) -> None:
     file = tmp_path / "books.csv"
     file.write_text("isbn,title\na-1,Emma\n,Emma\n")
     result = roster("books", "import", str(file), "--update-only")
