@@ -67,7 +67,8 @@ def show(
     rows = ((_NULL if v is None else field.to_display(v), str(n)) for v, n in counts.items)
     tables.show_texts((by, "count"), rows)
     if counts.more:
-        lists.note(f"Showing the first {limit:,} values of {by}. Use --limit N to see more.")
+        values = "value" if limit == 1 else f"{limit:,} values"
+        lists.note(f"Showing the first {values} of {by}. Use --limit N to see more.")
 
 
 def _show_count(count: int, *, as_json: bool) -> None:

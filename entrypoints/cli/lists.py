@@ -238,8 +238,9 @@ def show(
         show_table(resource, first_ones, layout)
         more = limit is not None and next(entities, None) is not None
     if more:
-        first = f"the first {chosen.limit:,} {resource.type}"
-        note(f"Showing {first}. Use --all or --limit N to see more.")
+        several = f"the first {chosen.limit:,} {resource.type}"
+        shown = "only the first one" if chosen.limit == 1 else several
+        note(f"Showing {shown}. Use --all or --limit N to see more.")
 
 
 def show_table(resource: "Resource", entities: Iterable[Any], layout: "Layout") -> None:

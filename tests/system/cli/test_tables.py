@@ -135,7 +135,7 @@ def test_an_empty_list_is_reported(roster: Roster) -> None:
 def test_an_incomplete_list_has_a_note(roster: Roster) -> None:
     incomplete = roster("users", "list", "--limit", "1")
     assert len(incomplete.stdout.splitlines()) == 2
-    assert incomplete.stderr == "Showing the first 1 users. Use --all or --limit N to see more.\n"
+    assert incomplete.stderr == "Showing only the first one. Use --all or --limit N to see more.\n"
     for whole in (("--limit", "2"), ("--all",), (), ("--limit", "1", "--json")):
         assert roster("users", "list", *whole).stderr == ""
     history = roster("users", "history", "1", "--limit", "1")
