@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from api.constants import GROUPS, JSONAPI, USERS
+from api.identifiers import users
 from api.tokens import KEY_SET, SECRET
 from api_client import ApiClient, ApiResponse
 from flask import Flask
@@ -288,7 +289,7 @@ def create_group(client: ApiClient) -> Create:
     def create(**attributes: Any) -> dict[str, Any]:
         members, owner = attributes.pop("members", ()), attributes.pop("owner", None)
         values = {"name": f"Group {next(number)}", **attributes}
-        relationships: dict[str, Any] = {"members": {"data": identifiers("users", *members)}}
+        relationships: dict[str, Any] = {"members": {"data": users(*members)}}
         if owner:
             relationships["owner"] = {"data": {"type": "users", "id": owner}}
         data = {"type": "groups", "attributes": values, "relationships": relationships}
@@ -297,8 +298,3 @@ def create_group(client: ApiClient) -> Create:
         return response.json["data"]
 
     return create
-
-
-def identifiers(kind: str, *ids: str) -> list[dict[str, str]]:
-    """Returns resource identifier objects."""
-    return [{"type": kind, "id": each} for each in ids]

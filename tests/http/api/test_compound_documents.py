@@ -6,20 +6,13 @@ from typing import Any
 
 import pytest
 from api.constants import GROUPS, USERS
+from api.identifiers import groups, users
 from api_client import ApiClient
 
 MEMBERS = f"{GROUPS}/1/relationships/members"
 OWNER = f"{GROUPS}/1/relationships/owner"
 
 Create = Callable[..., dict[str, Any]]
-
-
-def users(*ids: Any) -> list[dict[str, Any]]:
-    return [{"type": "users", "id": str(each)} for each in ids]
-
-
-def groups(*ids: Any) -> list[dict[str, Any]]:
-    return [{"type": "groups", "id": str(each)} for each in ids]
 
 
 def names(resources: Any) -> set[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from api.conftest import RELATIONSHIPS, CheckedClient
 from api.constants import ATOMIC, GROUPS, USERS
+from api.identifiers import users
 from api_client import ApiClient
 from flask import Flask
 
@@ -91,9 +92,6 @@ def responses(client: ApiClient) -> Iterator[Parts]:
 def _relationships(client: ApiClient) -> Iterator[Parts]:
     def send(method: str, url: str, data: Any, **headers: str) -> Parts:
         return _parts(client.open(url, method=method, json={"data": data}, headers=headers))
-
-    def users(*ids: int) -> list[Any]:
-        return [{"type": "users", "id": str(each)} for each in ids]
 
     members, owner = (f"{GROUPS}/1/relationships/{name}" for name in ("members", "owner"))
     for name in ("Staff", "Straße", "STRASSE"):

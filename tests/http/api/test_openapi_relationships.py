@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from api.conftest import CheckedClient
 from api.constants import ATOMIC, GROUPS, JSONAPI, USERS
+from api.identifiers import users
 from api.tokens import SECRET
 from api_client import ApiClient
 from flask import Flask
@@ -23,10 +24,6 @@ def described(client: ApiClient) -> Any:
 
 def validator(described: Any, schema: Any) -> Draft202012Validator:
     return Draft202012Validator({**schema, "components": described["components"]})
-
-
-def users(*ids: Any) -> list[dict[str, Any]]:
-    return [{"type": "users", "id": str(each)} for each in ids]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from api.conftest import CheckedClient
 from api.constants import ATOMIC, GROUPS, USERS
+from api.identifiers import users
 from api.tokens import SECRET, secret_token
 from api_client import ApiClient
 from flask import Flask
@@ -17,10 +18,6 @@ SCOPES = ("users:read", "users:write", "groups:read", "groups:write")
 ANN = {"email": "ann@example.org", "name": "Ann"}
 
 Create = Callable[..., dict[str, Any]]
-
-
-def users(*ids: Any) -> list[dict[str, Any]]:
-    return [{"type": "users", "id": str(each)} for each in ids]
 
 
 @pytest.fixture(scope="session")

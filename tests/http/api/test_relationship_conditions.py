@@ -5,16 +5,13 @@ from typing import Any
 
 import pytest
 from api.constants import GROUPS
+from api.identifiers import users
 from api_client import ApiClient
 
 MEMBERS = f"{GROUPS}/1/relationships/members"
 OWNER = f"{GROUPS}/1/relationships/owner"
 
 Create = Callable[..., dict[str, Any]]
-
-
-def users(*ids: Any) -> list[dict[str, Any]]:
-    return [{"type": "users", "id": str(each)} for each in ids]
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from api.constants import ATOMIC, GROUPS
+from api.identifiers import users
 from api_client import ApiClient
 
 MEMBERS = f"{GROUPS}/1/relationships/members"
@@ -13,10 +14,6 @@ OWNER = f"{GROUPS}/1/relationships/owner"
 AT = "/atomic:operations/0"
 
 Create = Callable[..., dict[str, Any]]
-
-
-def users(*ids: Any) -> list[dict[str, Any]]:
-    return [{"type": "users", "id": str(each)} for each in ids]
 
 
 def perform(client: ApiClient, *operations: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from api.constants import GROUPS, JSONAPI, PROFILE, USERS
+from api.identifiers import users
 from api_client import ApiClient
 
 MEMBERS = f"{GROUPS}/1/relationships/members"
@@ -12,10 +13,6 @@ OWNER = f"{GROUPS}/1/relationships/owner"
 PARAMETERS = ("include=members", "page[size]=3", "x=1", "fields[users]=name")
 
 Create = Callable[..., dict[str, Any]]
-
-
-def users(*ids: Any) -> list[dict[str, Any]]:
-    return [{"type": "users", "id": str(each)} for each in ids]
 
 
 def ids(client: ApiClient, url: str = MEMBERS) -> list[str]:
