@@ -65,8 +65,19 @@ _OPERATORS: Final = _table(
 
 
 def suggest_attribute(name: str, valid: Iterable[str]) -> str | None:
-    """Returns the most similar attribute, if there is one."""
-    return _nearest(name, valid, _ATTRIBUTES)
+    """Returns the most similar attribute, if there is one.
+
+    Attributes of related resources, such as `owner.email`, are compared without the relationship,
+    because the same beginning would make any two of them similar.
+    """
+    names = [*valid]
+    relationship, dot, attribute = name.rpartition(".")
+    beginning = relationship + dot
+    related = [each.removeprefix(beginning) for each in names if each.startswith(beginning)]
+    if not dot or not related:
+        return _nearest(name, names, _ATTRIBUTES)
+    nearest = _nearest(attribute, related, _ATTRIBUTES)
+    return nearest and f"{beginning}{nearest}"
 
 
 def suggest_operator(name: str, valid: Iterable[str]) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from api.constants import USERS
+from api.constants import GROUPS, USERS
 from api_client import ApiClient
 
 Create = Callable[..., dict[str, Any]]
@@ -110,6 +110,27 @@ def test_a_similar_attribute_is_suggested(client: ApiClient, sent: str, suggesti
         (error,) = errors_of(client, query)
         assert error["code"] == "unknown_attribute"
         assert f"'{sent}'. Did you mean '{suggestion}'? Known: email, name, " in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "suggestion"),
+    [
+        ("owner.mail", "owner.email"),
+        ("owner.modified", "owner.update_time"),
+        ("owner.shoe", None),
+        ("owner.x", None),
+        ("members.title", None),
+        ("members.createdAt", "members.creation_time"),
+    ],
+)
+def test_a_related_attribute_is_suggested_if_its_own_name_is_similar(
+    client: ApiClient, sent: str, suggestion: str | None
+) -> None:
+    (error,) = errors_of(client, f"filter[{sent}]=1", GROUPS)
+    question = f" Did you mean '{suggestion}'?" if suggestion else ""
+    relationship = sent.partition(".")[0]
+    expected = f"Unknown attribute '{sent}'.{question} Known: {relationship}.email, "
+    assert error["detail"].startswith(expected)
 
 
 def test_at_most_ten_unknown_attributes_are_quoted(client: ApiClient) -> None:
