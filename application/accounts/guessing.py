@@ -29,8 +29,16 @@ KNOWN_FOR: Final = timedelta(days=30)
 
 
 def address_digest(email_key: str) -> str:
-    """Returns the subject of the counters of an address. The database does not have the address."""
+    """Returns the subject of the wrong passwords for an address.
+
+    The database does not have the address.
+    """
     return sha256(email_key.encode()).hexdigest()
+
+
+def _emails_digest(email_key: str) -> str:
+    """Returns the subject of the emails and requests that are counted for an address."""
+    return _key("emails", email_key)
 
 
 def _key(kind: str, *parts: str) -> str:
@@ -117,13 +125,12 @@ class GuessingLimits:
     ) -> datetime | None:
         """Returns the time until which the address is blocked from at least one network, or None.
 
-        `times` are those of all keys of the address.
+        `times` are those of the wrong passwords for the address, by their keys.
         """
-        of_emails = {_email_counter(email_key, each) for each in EmailCounter}
         ends = []
-        for key in times.keys() - of_emails:
+        for key, of_key in times.items():
             limit = _Limit.ADDRESS if key == _address_key(email_key) else _Limit.BOTH
-            recent, maximum = self._recent(times[key], now), self._max_failures[limit]
+            recent, maximum = self._recent(of_key, now), self._max_failures[limit]
             if len(recent) >= maximum:
                 ends.append(recent[-maximum] + self._window)
         return max(ends, default=None)
@@ -193,13 +200,19 @@ def _count(
     within = [len(times) < MAX_EMAILS for times in recent.values()]
     if not within[0]:
         return [False for _ in keys]
-    expiry, subject = work.now + EMAIL_WINDOW, address_digest(email_key)
+    expiry, subject = work.now + EMAIL_WINDOW, _emails_digest(email_key)
     for (key, times), is_within in zip(recent.items(), within, strict=True):
         added = [work.now] if is_within and keys[key] else []
         counters.save(key, [*times, *added], subject=subject, expiry=expiry)
     return within
 
 
-def forget_address(work: UnitOfWork, email_key: str) -> None:
-    """Deletes all counts of an address."""
+def forget_failures(work: UnitOfWork, email_key: str) -> None:
+    """Deletes the wrong passwords for an address. The emails to it are still counted."""
     work.accounts.counters.remove_of_subject(address_digest(email_key))
+
+
+def forget_address(work: UnitOfWork, email_key: str) -> None:
+    """Deletes the wrong passwords for an address, and the numbers of the emails to it."""
+    forget_failures(work, email_key)
+    work.accounts.counters.remove_of_subject(_emails_digest(email_key))

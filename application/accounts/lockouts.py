@@ -1,6 +1,6 @@
 """Lockouts, which an operator can end."""
 
-from application.accounts.guessing import forget_address
+from application.accounts.guessing import forget_failures
 from application.accounts.users import existing
 from application.ports import Context, UnitOfWork, UnitRunner
 
@@ -18,6 +18,6 @@ class Lockouts:
         """
 
         def unit(work: UnitOfWork) -> None:
-            forget_address(work, existing(work, user_id).email_key)
+            forget_failures(work, existing(work, user_id).email_key)
 
         self._run(context, unit, for_update=True)

@@ -7,7 +7,7 @@ from application.access import InvalidToken
 from application.accounts.config import AccountConfig
 from application.accounts.errors import WrongPassword
 from application.accounts.events import record
-from application.accounts.guessing import Attempt, GuessingLimits, forget_address
+from application.accounts.guessing import Attempt, GuessingLimits, forget_failures
 from application.accounts.notices import notify
 from application.accounts.sessions import Client, end_sessions
 from application.accounts.users import existing, find_by_email
@@ -70,7 +70,7 @@ def set_password(work: UnitOfWork, user: User, password_hash: str) -> None:
     record(work, user.id, EventAction.PASSWORD_SET)
     end_sessions(work, user.id, work.accounts.sessions.of_user(user.id))
     invalidate_links(work, user.id)
-    forget_address(work, user.email_key)
+    forget_failures(work, user.email_key)
 
 
 def invalidate_links(work: UnitOfWork, user_id: int) -> None:
@@ -177,7 +177,7 @@ class PasswordCommands:
             sessions = work.accounts.sessions.of_user(user_id)
             end_sessions(work, user_id, [each for each in sessions if each.id != session_id])
             invalidate_links(work, user_id)
-            forget_address(work, user.email_key)
+            forget_failures(work, user.email_key)
             notify(work, Template.PASSWORD_CHANGED, user)
 
         self._run(context, unit, for_update=True)

@@ -1,5 +1,6 @@
 """Sign-up, recovery, invitation and confirmation."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -170,6 +171,35 @@ def test_an_address_gets_five_emails_per_hour(service: Service) -> None:
     while service.next_email():
         emails += 1
     assert emails == 5
+
+
+def change_own_password(service: Service) -> Any:
+    sent = document("passwords", current_password=PASSWORD, password=NEW_PASSWORD)
+    return service.send("POST", "/me/password", sent, service.access())
+
+
+def set_password_by_link(service: Service) -> Any:
+    recover(service, "ann@example.org")
+    return confirm(service, service.link_token(), password=NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("set_password", [change_own_password, set_password_by_link])
+def test_a_new_password_does_not_permit_more_emails(
+    service: Service, set_password: Callable[[Service], Any]
+) -> None:
+    service.user()
+    for _ in range(4):
+        recover(service, "ann@example.org")
+        assert service.link_token()
+    assert set_password(service).status_code == 204
+    for _ in range(6):
+        recover(service, "ann@example.org")
+        sign_up(service, "ann@example.org")
+    caused_by_anyone = []
+    while email := service.next_email():
+        if email.outgoing.template is not Template.PASSWORD_CHANGED:
+            caused_by_anyone.append(email.outgoing.template)
+    assert len(caused_by_anyone) == (1 if set_password is change_own_password else 0)
 
 
 @pytest.mark.parametrize(("password", "code"), BAD_PASSWORDS[:-1], ids=ascii)

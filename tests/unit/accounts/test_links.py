@@ -8,7 +8,12 @@ from accounts_service import ANONYMOUS, NEW_PASSWORD, PASSWORD, AccountService
 
 from application.access import InsufficientScope, Principal
 from application.accounts.config import Signup
-from application.accounts.errors import LinkInvalid, SignupClosed, WrongPassword
+from application.accounts.errors import (
+    InvalidCredentials,
+    LinkInvalid,
+    SignupClosed,
+    WrongPassword,
+)
 from application.ports import Context, UnitOfWork
 from application.users import USER_TYPE
 from domain.accounts import Purpose
@@ -115,6 +120,16 @@ def test_unauthenticated_requests_send_five_emails_an_hour(service: AccountServi
     service.wait(hours=1)
     service.links.recover(user.email, ANONYMOUS)
     assert len(service.sent_emails()) == 6
+
+
+def test_a_deletion_deletes_the_counts_of_the_address(service: AccountService) -> None:
+    user = service.user()
+    service.links.recover(user.email, ANONYMOUS)
+    with pytest.raises(InvalidCredentials):
+        service.log_in(password="wrong")
+    service.users.delete(user.id, ANONYMOUS)
+    counters = service.store.account_tables.counters.values()
+    assert [subject for _, subject, _ in counters] == [None]  # that of the network
 
 
 @pytest.mark.parametrize("is_known", [True, False])

@@ -72,3 +72,12 @@ def test_an_unlocked_user_can_log_in(service: AccountService) -> None:
     assert service.log_in()
     with pytest.raises(UserNotFound):
         Lockouts(service.run).end(999, ANONYMOUS)
+
+
+def test_unlocking_does_not_permit_more_emails(service: AccountService) -> None:
+    ann = service.user()
+    for _ in range(6):
+        service.links.recover(ann.email, ANONYMOUS)
+    Lockouts(service.run).end(ann.id, ANONYMOUS)
+    service.links.recover(ann.email, ANONYMOUS)
+    assert len(service.sent_emails()) == 5
