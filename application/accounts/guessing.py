@@ -207,6 +207,11 @@ def _count(
     return within
 
 
+def lock_signups(work: UnitOfWork, email_key: str) -> None:
+    """Waits for other units that lock the sign-ups with an address, until they end."""
+    work.accounts.counters.lock([_email_counter(email_key, EmailCounter.SIGNUPS)])
+
+
 def forget_failures(work: UnitOfWork, email_key: str) -> None:
     """Deletes the wrong passwords for an address. The emails to it are still counted."""
     work.accounts.counters.remove_of_subject(address_digest(email_key))

@@ -13,6 +13,7 @@ from application.accounts.guessing import (
     GuessingLimits,
     count_email,
     count_request,
+    lock_signups,
 )
 from application.accounts.notices import notify, send
 from application.accounts.passwords import (
@@ -247,8 +248,12 @@ class Confirmation:
             password_hash = self._new_passwords.hash(password, personal=_personal(link, user))
 
         def unit(work: UnitOfWork) -> None:
-            link = _valid_link(work, token_digest)
+            # Before the link: using it deletes the other links of the user or address. Units that
+            # each held one of these would wait for each other.
+            if link.purpose is Purpose.SIGNUP:
+                lock_signups(work, email_key(link.email))
             user = _owner_of(work, link)
+            _valid_link(work, token_digest)
             if link.purpose is Purpose.SIGNUP:
                 _create_user(work, link, password_hash)
             elif user is None:

@@ -1,8 +1,10 @@
 """Concurrent units of work on accounts, in databases in which they do not exclude each other."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from typing import TypeVar
 
 import pytest
 from accounts_service import (
@@ -29,9 +31,9 @@ from application.accounts.links import Confirmation
 from application.accounts.login import Login
 from application.accounts.notices import notify
 from application.accounts.passwords import NewPasswords, OwnPassword, invalidate_links
-from application.accounts.sessions import SessionCommands, SessionTokens
+from application.accounts.sessions import SessionCommands, SessionTokens, digest
 from application.accounts.users import find_by_email
-from application.ports import Mailer, OutgoingEmail, UnitOfWork
+from application.ports import Context, Mailer, OutgoingEmail, UnitOfWork
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.accounts import Account, EmailedLink, Purpose, Template, WaitingEmail
@@ -40,6 +42,8 @@ from domain.users import NewUser, UserChanges
 CONFIG = AccountConfig(role_scopes=RoleScopes({"admin": ("users:write",)}, ("users",)))
 LINK = b"l" * 32
 SECONDS = 10
+
+T = TypeVar("T")
 
 concurrent = pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
 every_kind = pytest.mark.parametrize(
@@ -158,6 +162,53 @@ def test_a_recovery_does_not_outlive_a_change_of_the_address(directory: Director
     new_passwords = NewPasswords(CONFIG, PlainHasher(), ShortBlockList())
     with pytest.raises(LinkInvalid):
         Confirmation(run, new_passwords).confirm(sent.token or "", NEW_PASSWORD, ANONYMOUS)
+
+
+class TogetherHasher(PlainHasher):
+    """Hashes passwords at the moment at which a number of callers have sent one."""
+
+    def __init__(self, callers: int) -> None:
+        super().__init__()
+        self._all = Barrier(callers)
+
+    def hash(self, password: str) -> str:
+        self._all.wait(3 * SECONDS)
+        return super().hash(password)
+
+
+@concurrent
+@pytest.mark.parametrize("purpose", [Purpose.SIGNUP, Purpose.INVITATION, Purpose.RECOVERY])
+def test_links_that_are_used_together_do_not_wait_for_each_other(
+    directory: Directory, purpose: Purpose
+) -> None:
+    """Using a link invalidates the others. A deadlock would be a ConcurrentUpdate."""
+    email, tokens = "ann@example.org", [f"token {number}" for number in range(6)]
+    user_id = None if purpose is Purpose.SIGNUP else directory.add(email, is_active=True).id
+
+    def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False) -> T:
+        with directory.begin(context, for_update=for_update) as work:
+            return unit(work)
+
+    def add_links(work: UnitOfWork) -> None:
+        for token in tokens:
+            expiry = work.now + timedelta(hours=1)
+            link = EmailedLink(digest(token), purpose, user_id, email, "Ann", work.now, expiry)
+            work.accounts.links.add(link)
+
+    run(ANONYMOUS, add_links)
+    new_passwords = NewPasswords(CONFIG, TogetherHasher(len(tokens)), ShortBlockList())
+    confirmation = Confirmation(run, new_passwords)
+
+    def confirm(token: str) -> bool:
+        try:
+            confirmation.confirm(token, NEW_PASSWORD, ANONYMOUS)
+        except LinkInvalid:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(tokens)) as threads:
+        confirmed = list(threads.map(confirm, tokens))
+    assert confirmed.count(True) == 1
 
 
 class KeepingMailer(Mailer):
