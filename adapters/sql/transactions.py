@@ -103,8 +103,9 @@ class Transactions:
 
         The observer is notified, unless the transaction is rolled back.
 
-        Raises Unavailable if the database fails or the deadline passes, ConcurrentUpdate if another
-        transaction interferes, and OutcomeUnknown if the connection is lost during COMMIT.
+        Raises Unavailable if the database fails or the deadline passes, and ConcurrentUpdate if
+        another transaction interferes. Raises OutcomeUnknown if the connection is lost during
+        COMMIT, or if Ctrl-C interrupts it.
         """
         with (
             with_default_deadline(),
@@ -158,6 +159,8 @@ def _commit(connection: RawConnection) -> None:
             command_tag = execute_raw(connection, "COMMIT")
         except BaseException as error:
             _roll_back(connection, error)
+            if isinstance(error, KeyboardInterrupt):  # the database may commit nevertheless
+                raise OutcomeUnknown from error
             raise
     if command_tag == "ROLLBACK":
         raise RuntimeError("a unit of work continued after a statement had failed")

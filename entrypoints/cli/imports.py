@@ -299,11 +299,10 @@ def run_import(
     from application.imports import ImportRefused
 
     try:
-        summary = _import(source, imports, options, errors_file)
+        _import(source, imports, options, errors_file, as_json=as_json)
     except ImportRefused as refused:
         print_summary(refused.summary, options, as_json=as_json)
         raise
-    print_summary(summary, options, as_json=as_json)
 
 
 def _import(
@@ -311,7 +310,9 @@ def _import(
     imports: "AbstractContextManager[RunImport]",
     options: "ImportOptions",
     errors_file: str | None,
-) -> "ImportSummary":
+    *,
+    as_json: bool,
+) -> None:
     from adapters.files.formats import FORMATS
 
     with (
@@ -321,15 +322,17 @@ def _import(
         records = FORMATS[source.file_format].read(
             file, source.declaration, source.required, source.options
         )
-        with Progress("Importing", end=_file_size(file)) as progress, imports as run:
-            report = Report(records, progress, rejected)
-            watched = progress.watched(records, file)
-            try:
-                summary = run(watched, options=options, report=report)
-                report.start_file()
-                return summary
-            finally:
-                report.print_totals()
+        with imports as run:
+            with Progress("Importing", end=_file_size(file)) as progress:
+                report = Report(records, progress, rejected)
+                watched = progress.watched(records, file)
+                try:
+                    summary = run(watched, options=options, report=report)
+                    report.start_file()
+                finally:
+                    report.print_totals()
+            # The import is committed, and closing the database may take long on SQLite.
+            print_summary(summary, options, as_json=as_json)
 
 
 @contextmanager

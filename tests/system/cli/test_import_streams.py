@@ -11,9 +11,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from click.testing import Result
 from roster_process import ROSTER
+from waiting import until
 
 Roster = Callable[..., Result]
 Write = Callable[[str, str | bytes], str]
@@ -88,6 +90,75 @@ def test_an_interrupted_import_stores_nothing(
     assert json.loads(listed.stdout)["data"] == []
     created = ("--email", "u1@x.test", "--name", "U")
     assert roster("users", "create", *created, ROSTER_DATABASE_URL=import_url).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["users", "import", "-"],
+        ["users", "create", "--email", "ann@x.test", "--name", "Ann"],
+    ],
+)
+def test_an_interruption_during_the_commit_is_reported(
+    roster: Roster, postgresql_url: str, command: list[str]
+) -> None:
+    """The server commits although the command has ended, so "Aborted!" would be wrong."""
+    assert roster("db", "upgrade", ROSTER_DATABASE_URL=postgresql_url).exit_code == 0
+    with (
+        closing(psycopg2.connect(postgresql_url)) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(SLOW_COMMIT)
+    holder = psycopg2.connect(postgresql_url)
+    holder.autocommit = True
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(1)")
+    with (
+        subprocess.Popen(
+            [ROSTER, *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"ROSTER_DATABASE_URL": postgresql_url},
+        ) as process,
+        closing(holder),  # before the process, which may wait for the lock
+        holder.cursor() as cursor,
+    ):
+
+        def commits() -> object:
+            cursor.execute(
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return cursor.fetchone()
+
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(GOOD.encode())
+        process.stdin.close()
+        until(commits)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        output, error = process.stdout.read(), process.stderr.read()
+    assert (process.returncode, output) == (1, b"")
+    assert error.startswith(b"Error: outcome_unknown: The database did not confirm the commit")
+
+    def is_committed() -> bool:
+        shown = roster("users", "show", "ann@x.test", ROSTER_DATABASE_URL=postgresql_url)
+        return shown.exit_code == 0
+
+    until(is_committed)
+
+
+SLOW_COMMIT = """
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION wait();
+"""
+"""The commit of a transaction that creates users waits for the advisory lock 1."""
 
 
 @pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
