@@ -54,7 +54,10 @@ _SQLITE_REMEDIES: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_NOTADB: "Set ROSTER_DATABASE_URL to a file of Roster, or to a new one.",
     sqlite3.SQLITE_CORRUPT: "Restore the file from a backup.",
     sqlite3.SQLITE_IOERR: "Check the disk and the file system.",
+    # SQLite reports a full disk in this way if it cannot create the file with the ending -shm.
+    sqlite3.SQLITE_IOERR_SHMSIZE: "Free space on the disk.",
 }
+"""The remedies by primary or extended error code."""
 _CONNECTION_REMEDIES: Final[Mapping[str, str]] = {
     "authentication failed": "Check the user and the password in ROSTER_DATABASE_URL.",
     "no password supplied": "Put the password into ROSTER_DATABASE_URL or a password file.",
@@ -101,8 +104,9 @@ def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
     if isinstance(error, sqlite3.Error):
         if is_raised_by_trigger(error):
             return _REJECTED_BY_TRIGGER, ""
-        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
-        return str(error), _SQLITE_REMEDIES.get(code, "")
+        code = getattr(error, "sqlite_errorcode", 0)
+        primary = _SQLITE_REMEDIES.get(code & PRIMARY_CODE, "")
+        return str(error), _SQLITE_REMEDIES.get(code, primary)
     if isinstance(error, TimeoutError):
         return _NO_RESPONSE, ""
     return type(error).__name__, ""

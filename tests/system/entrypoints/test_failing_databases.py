@@ -469,6 +469,21 @@ def test_a_service_starts_without_standard_error(tmp_path: Path) -> None:
     assert service.returncode == 0
 
 
+@pytest.mark.parametrize(
+    "arguments", ["users list", "users create --email ann@example.org --name Ann", "db check"]
+)
+def test_a_full_disk_is_named(small_disk: Path, arguments: str) -> None:
+    """SQLite reports an I/O error if it cannot create its index of the write-ahead log."""
+    url = f"sqlite:///{small_disk}/roster.db"
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()
+    with (small_disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
+    assert error_of(url, arguments).endswith("Free space on the disk.\n")
+
+
 @pytest.mark.parametrize("url", ["sqlite:///{}", "sqlite:///file:{}?uri=true"])
 def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path, url: str) -> None:
     folder = tmp_path / "50% of a b"
