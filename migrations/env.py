@@ -1,7 +1,7 @@
 """Runs migrations, one run at a time, and in one transaction if the database supports it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from sqlite3 import SQLITE_BUSY
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from alembic import context
 from pymysql.constants import ER
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from adapters.sql import schema
 from adapters.sql.dialects import mariadb
@@ -43,7 +43,9 @@ def run(engine: Engine, report: Report) -> None:
             with _reporting(report, _MIGRATING, after=_REPORT_SECONDS):
                 _migrate(connection)
         except BaseException:
-            execute_all(connection, _ROLLBACK)
+            # After some errors, the connection is lost, or SQLite has already rolled back.
+            with suppress(SQLAlchemyError):
+                execute_all(connection, _ROLLBACK)
             raise
         execute_all(connection, _COMMIT)
 
@@ -64,7 +66,8 @@ def _hold_lock(engine: Engine, report: Report) -> Iterator[None]:
                     sleep(_RETRY_SECONDS)
             yield
         finally:
-            connection.exec_driver_sql("ROLLBACK")
+            with suppress(SQLAlchemyError):  # the lock ends with the connection
+                connection.exec_driver_sql("ROLLBACK")
 
 
 def _try_lock(connection: Connection) -> bool:
@@ -95,7 +98,8 @@ def _locked_cluster(engine: Engine, connection: Connection, report: Report) -> I
         try:
             yield
         finally:
-            holder.exec_driver_sql("ROLLBACK")
+            with suppress(SQLAlchemyError):  # the lock ends with the connection
+                holder.exec_driver_sql("ROLLBACK")
 
 
 def _try_galera_lock(connection: Connection) -> bool:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -24,6 +25,7 @@ from adapters.sql import schema
 from adapters.sql.engine import make_engine
 from adapters.sql.failures import ForeignTable
 from adapters.sql.idempotency import ANSWERS
+from application.ports import Unavailable
 from entrypoints.resources import RESOURCES
 
 ROOT = Path(__file__).parents[3]
@@ -290,6 +292,66 @@ def test_a_failed_migration_changes_nothing(new_engine: Callable[[str], Engine],
     assert "ix_users_update_time_id" in caught.value.explanation
     assert not inspect(engine).has_table("users")
     assert schema.current(engine) is None
+
+
+def test_a_migration_that_fills_the_disk_reports_it_and_changes_nothing(small_disk: Path) -> None:
+    """SQLite itself rolls back after this error, so that a ROLLBACK fails."""
+    engine = make_engine(f"sqlite:///{small_disk}/roster.db")
+    schema.upgrade(engine, "0006")
+    with engine.connect() as connection:
+        connection.execute(text(MANY_EVENTS))
+    engine.dispose()  # removes the write-ahead log
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "ballast").write_bytes(bytes(free - 300_000))
+    with pytest.raises(Unavailable) as caught:  # removing a column rewrites all events
+        schema.downgrade(engine, "0005")
+    assert "Free space on the disk." in caught.value.explanation
+    assert schema.current(engine) == "0006"
+    with engine.connect() as connection:
+        kinds = connection.execute(text("SELECT count(actor_kind) FROM events"))
+        assert kinds.scalar_one() == 10_000
+    engine.dispose()
+
+
+MANY_EVENTS = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)
+INSERT INTO events (time, action, subject_type, subject_id, version, changes, actor_kind)
+SELECT 1, 'changed', 'users', 1, n, hex(zeroblob(130)), 'token' FROM numbers
+"""
+"""The events take more space than SQLite's cache, so a revision that rewrites them fills the disk
+before its commit."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        ("postgresql_18", "terminating connection"),
+        ("mariadb", "gone away"),
+    ],
+)
+def test_a_migration_reports_why_it_lost_its_connection(
+    new_engine: Callable[[str], Engine], kind: str, cause: str
+) -> None:
+    engine = new_engine(kind)
+
+    def end_session(connection: Connection, _: object, statement: str, *__: object) -> None:
+        if "CREATE TABLE" in statement and "answers" in statement:
+            with engine.connect() as other:
+                other.exec_driver_sql(END_SESSION[kind].format(session_of(connection)))
+
+    event.listen(engine, "before_cursor_execute", end_session)
+    with pytest.raises(Unavailable) as caught:
+        schema.upgrade(engine)
+    assert cause in caught.value.explanation
+
+
+END_SESSION = {"postgresql_18": "SELECT pg_terminate_backend({}, 10000)", "mariadb": "KILL {}"}
+
+
+def session_of(connection: Connection) -> int:
+    driver: Any = connection.connection.dbapi_connection
+    is_postgresql = connection.dialect.name == "postgresql"
+    return int(driver.info.backend_pid if is_postgresql else driver.thread_id())
 
 
 @pytest.mark.parametrize(
