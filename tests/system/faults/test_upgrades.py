@@ -77,16 +77,34 @@ def upgrade(service: Service) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture
+def durable_postgresql_url(postgres: Postgres) -> str:
+    return postgres.url
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("durable_postgresql_url", "an upgrade, and the return to the previous release"),
+        ("mariadb_url", "an upgrade on MariaDB, and the return"),
+    ],
+)
 def test_a_release_takes_over_and_no_request_fails(
-    postgres: Postgres, release_before: Path, serve: Serve, hold: Hold
+    request: pytest.FixtureRequest,
+    release_before: Path,
+    serve: Serve,
+    hold: Hold,
+    kind: str,
+    fault: str,
 ) -> None:
-    old = serve(postgres.url, release=release_before)
-    assert revision(postgres.url) == LAST_REVISION
+    url = request.getfixturevalue(kind)
+    old = serve(url, release=release_before)
+    assert revision(url) == LAST_REVISION
     with Load(old) as load:
         upgrade(old)
-        assert revision(postgres.url) == schema.REVISION
+        assert revision(url) == schema.REVISION
         load.until_acknowledged(50)
-        new = serve(postgres.url)
+        new = serve(url)
         load.move(new)
         old.terminate()
         assert old.ended() == 0
@@ -98,7 +116,7 @@ def test_a_release_takes_over_and_no_request_fails(
         assert new.ended() == 0
         load.recovered()
     assert {each.outcome for each in load.replies()} == {Outcome.DONE}
-    hold("an upgrade, and the return to the previous release", load)
+    hold(fault, load)
 
 
 def test_a_release_takes_over_an_sqlite_file(
