@@ -56,6 +56,7 @@ def serve(settings: Settings, host: str, port: int, *, workers: int, threads: in
     _check_access(settings)
     _check_files(settings)
     _check_accounts(settings, address)
+    _check_traces(settings)
     port = _free_port(address, port)
     shared = _prepare_database(settings)
     logs.configure(settings.log_format)
@@ -102,6 +103,20 @@ def _check_accounts(settings: Settings, address: str) -> None:
     open_signing_keys(settings)
     make_mailer(settings, None)
     make_estimator(settings)
+
+
+def _check_traces(settings: Settings) -> None:
+    """Raises BadSetting if OpenTelemetry rejects one of its own variables."""
+    if settings.traces_endpoint is None:
+        return
+    try:
+        # Its modules read some of the variables when they are imported.
+        from entrypoints.traces import check_variables
+
+        check_variables()
+    except ValueError as error:
+        problem = f"OpenTelemetry rejects another variable that begins with OTEL_: {error}"
+        raise BadSetting("OTEL_EXPORTER_OTLP_ENDPOINT", problem) from None
 
 
 def _check_files(settings: Settings) -> None:

@@ -14,8 +14,20 @@ from adapters.https_client import user_agent
 from entrypoints.settings import trimmed
 
 
+def check_variables() -> None:
+    """Raises ValueError if OpenTelemetry rejects one of its variables."""
+    _make_provider().shutdown()
+
+
 def make_tracer() -> Tracer:
     """Creates the tracer. A thread sends its spans to the collector; the last ones at exit."""
+    provider = _make_provider()
+    # Unlike atexit, this also runs at the end of processes that multiprocessing forks.
+    Finalize(None, provider.shutdown, exitpriority=0)
+    return provider.get_tracer("roster")
+
+
+def _make_provider() -> TracerProvider:
     _trim_environment()
     name = os.environ.get("OTEL_SERVICE_NAME", "roster")
     provider = TracerProvider(
@@ -23,9 +35,7 @@ def make_tracer() -> Tracer:
     )
     exporter = OTLPSpanExporter(headers={"User-Agent": _user_agent()})
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    # Unlike atexit, this also runs at the end of processes that multiprocessing forks.
-    Finalize(None, provider.shutdown, exitpriority=0)
-    return provider.get_tracer("roster")
+    return provider
 
 
 def _trim_environment() -> None:

@@ -1,11 +1,14 @@
 """Traces that the server sends to a collector."""
 
+import os
+import subprocess
 from importlib.metadata import version
 from typing import Any
 
+import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from process.server import Serve
-from roster_process import USERS
+from roster_process import ROSTER, USERS
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -49,6 +52,34 @@ def test_an_unreachable_collector_does_not_delay_the_server(serve: Serve, collec
     assert server.post(server.user()).status_code == 201
     server.terminate()
     assert len(server.logged("listening")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("OTEL_BSP_SCHEDULE_DELAY", "-1", "schedule_delay_millis must be positive"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be"),
+    ],
+)
+def test_a_variable_that_opentelemetry_rejects_stops_the_start(
+    sqlite_url: str, name: str, value: str, reason: str
+) -> None:
+    environment = {
+        "ROSTER_DATABASE_URL": sqlite_url,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+        name: value,
+    }
+    ended = subprocess.run(
+        [ROSTER, "serve", "--port", "0"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("Error: OTEL_EXPORTER_OTLP_ENDPOINT: OpenTelemetry rejects")
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_the_log_has_the_trace_without_a_collector(serve: Serve) -> None:
