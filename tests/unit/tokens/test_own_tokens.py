@@ -305,7 +305,7 @@ def test_an_unsigned_token_with_the_id_of_a_key_is_rejected(verifier: TokenVerif
         verifier.verify(own_token(None, "none") + "AA")
 
 
-@pytest.mark.parametrize("kid", [OWN.kid, None])
+@pytest.mark.parametrize("kid", [pytest.param(OWN.kid, id="own"), None])
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
 def test_the_public_key_is_not_a_secret(
     verifier: TokenVerifier, encoding: Encoding, kid: str | None
