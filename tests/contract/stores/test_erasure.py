@@ -358,6 +358,15 @@ def test_erases_a_response_of_an_earlier_release(directory: Directory) -> None:
     assert occurrences(directory) == []
 
 
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
+def test_a_server_needs_no_purge(directory: Directory) -> None:
+    person = directory.add(EMAIL, NAME)
+    directory.commands.erase(person.id, ANONYMOUS)
+    assert isinstance(directory.store, SqlStore)
+    directory.store.purge()
+    assert occurrences(directory) == []
+
+
 def test_an_erasure_can_require_a_version(directory: Directory) -> None:
     person = directory.add(EMAIL, NAME)
     with pytest.raises(StaleVersion):

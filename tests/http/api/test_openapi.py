@@ -632,7 +632,9 @@ def test_every_error_code_is_described_with_its_status(described: Any) -> None:
     for name, response in responses.items():
         (error,) = response["content"][JSONAPI]["example"]["errors"]
         assert error["status"] == name.removeprefix("Problem")
-        assert error["status"] in error_codes([USER_TYPE])[error["code"]][0].split(", ")
+        statuses, meaning = error_codes([USER_TYPE])[error["code"]]
+        assert error["status"] in statuses.split(", ")
+        assert error["detail"] == meaning
 
 
 def test_a_service_with_a_rate_limit_describes_429(build: Any) -> None:

@@ -235,6 +235,11 @@ def test_one_error_names_all_unknown_columns() -> None:
     ]
 
 
+@pytest.mark.parametrize("header", ["Email address", "user_email", "Emial"])
+def test_the_error_maps_a_column_that_contains_the_name_or_resembles_it(header: str) -> None:
+    assert f"Map a column with --column email='{header}'," in file_error(f"Hat,{header},name\n")
+
+
 def test_the_error_for_very_many_columns_is_short() -> None:
     header = ",".join(f"c{number}" for number in range(10_000))
     with processor_time_below(2):

@@ -6,11 +6,13 @@ from typing import Final
 import pytest
 
 from adapters.memory.audit import MemoryEventReader
+from adapters.memory.repository import MemoryReader
 from adapters.memory.store import MemoryStore
 from application.bulk_commands import BulkCommands, Targets
 from application.commands import Commands
 from application.groups import GROUP_TYPE
 from application.ports import Context
+from application.reference_export import ReferenceExport
 from application.relationships import Relationships, ToOne
 from application.search import Search
 from application.units import retrying
@@ -57,3 +59,16 @@ def test_an_entity_and_those_that_refer_to_it_can_be_deleted_together(
     bulk = BulkCommands(GROUP_TYPE, retrying(store.begin), relationships=RELATIONSHIPS)
     assert bulk.delete(targets, ANONYMOUS) == 2
     assert not store.rows(GROUP_TYPE)
+
+
+def test_a_reference_to_an_entity_whose_name_is_a_number_is_exported_as_its_id(
+    store: MemoryStore, commands: Commands[NewGroup, Group]
+) -> None:
+    commands.create(NewGroup(name="1", owner=2), ANONYMOUS)
+    commands.create(NewGroup(name="c", owner=3), ANONYMOUS)
+    groups = MemoryReader(GROUP_TYPE, store)
+    export = ReferenceExport({GROUP_TYPE: groups})
+    exported = export(groups.page(Search()).items, RELATIONSHIPS.to_one(GROUP_TYPE), None)
+    assert [(each.name, each.owner) for each in exported] == [
+        *(("a", "a"), ("b", "a"), ("1", "b"), ("c", "3")),
+    ]

@@ -486,6 +486,16 @@ def test_reads_numbers_as_spreadsheets_write_them(
     assert record.attributes[header[:5]] == value
 
 
+def test_only_a_decimal_may_have_a_decimal_comma(books: Resource) -> None:
+    file = BytesIO(b"title;summary;price\nEmma, 1815;a,b;1,5\n")
+    (record,) = FORMATS["csv"].read(file, books, ["title"])
+    assert record.attributes == {
+        "title": "Emma, 1815",
+        "summary": "a,b",
+        "price": Decimal("1.50"),
+    }
+
+
 def test_a_secret_can_be_imported(books: Resource) -> None:
     (record,) = FORMATS["csv"].read(BytesIO(b"title,pin\nEmma,abc\n"), books, ["title"])
     assert record.attributes == {"title": "Emma", "pin": "abc"}

@@ -81,6 +81,11 @@ def weak_rsa() -> dict[str, Any]:
     return dict(RSAAlgorithm.to_jwk(generate_rsa(65537, 1024), as_dict=True))
 
 
+def test_a_kid_has_up_to_200_characters() -> None:
+    (key,) = read_signing_keys(as_text({**ES256.jwk, "kid": "k" * 200}))
+    assert key.kid == "k" * 200
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -94,6 +99,8 @@ def weak_rsa() -> dict[str, Any]:
         (as_text({**ES256.jwk, "use": "enc"}), "key 1 of the file is not a key for"),
         (as_text({**ES256.jwk, "x": "AA"}), "key 1 of the file is malformed"),
         (as_text({**ES256.jwk, "kid": 7}), "kid"),
+        (as_text({**ES256.jwk, "kid": ""}), "kid"),
+        (as_text({**ES256.jwk, "kid": "k" * 201}), "kid of 1 to 200 printable characters"),
         (as_text({"kty": "oct", "k": "c2VjcmV0", "d": "x"}), "key 1 of the file is not a key for"),
         (as_text(weak_rsa()), "2048 bits"),
         (
