@@ -29,6 +29,9 @@ ERASED: Final[Mapping[str, Any]] = {"erased": True}
 """The change of an attribute after its values were erased."""
 
 _FLUSH_SIZE: Final = 1000
+_FEW: Final = 10
+"""The number of entities whose values are searched for. It is faster to compare all values of more.
+"""
 _MAX_ACTOR_LENGTH: Final = 1000
 """Roster never records a longer actor, so only shorter ones are searched for emails."""
 _SEPARATORS: Final = re.compile(r"[\s|:;,=/<>()\[\]\"']+")
@@ -114,6 +117,12 @@ class Events(Protocol):
 
         Searches the events about entities of the type. The texts are in lower case, and the letters
         A-Z of the JSON are compared in lower case.
+        """
+
+    def changes_of(self, subject_type: str, attribute: str) -> Iterable[tuple[int, Changes]]:
+        """Returns all changes of an attribute, each with the id of its entity.
+
+        May also return changes of other attributes. Memory does not grow with their number.
         """
 
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
@@ -254,13 +263,15 @@ class AuditLog:
         if len(self._pending) >= _FLUSH_SIZE:
             self.flush()
 
-    def erase(self, entity_type: AnyType, subject_id: int, *, actors: Collection[str] = ()) -> bool:
-        """Erases the personal values in the events about an entity, and records the erasure.
+    def erase(
+        self, entity_type: AnyType, subject_ids: Sequence[int], *, actors: Collection[str] = ()
+    ) -> set[int]:
+        """Erases the personal values in the events about entities, and records the erasures.
 
         The events remain, without their request ids. An actor is erased from all events if it
         equals one of these values or of `actors`, or contains an email that is among them.
 
-        Returns False if there are no events about the entity.
+        Returns the ids without events. If there are none with events, no actor is erased.
         """
         self.flush()
         values = set(actors)
@@ -270,15 +281,20 @@ class AuditLog:
             values.update(*(_changed_values(changes[name]) for name in names))
             return {**changes, **dict.fromkeys(names, ERASED)}
 
-        if not self._events.rewrite(entity_type.name, subject_id, erased):
-            return False
+        name = entity_type.name
+        unknown = {each for each in subject_ids if not self._events.rewrite(name, each, erased)}
+        known = [each for each in subject_ids if each not in unknown]
+        if not known:
+            return unknown
         # The person may have requested the erasure, so the event must exist before actors are
         # erased.
-        self.add(NewEvent(EventAction.ERASED.value, entity_type.name, subject_id, None, {}))
+        for each in known:
+            self.add(NewEvent(EventAction.ERASED.value, name, each, None, {}))
         self.flush()
-        self._events.erase_request_ids(entity_type.name, subject_id)
+        for each in known:
+            self._events.erase_request_ids(name, each)
         self._erase_actors(entity_type, values)
-        return True
+        return unknown
 
     def values_of(self, entity_type: AnyType, subject_id: int, attribute: str) -> set[str]:
         """Returns all values that an attribute of an entity ever had, except erased ones."""
@@ -287,26 +303,39 @@ class AuditLog:
         return {text for changes in events for text in _changed_values(changes.get(attribute, {}))}
 
     def others_with(
-        self, entity_type: AnyType, subject_id: int, attribute: str, prefix_of: Callable[[str], str]
+        self,
+        entity_type: AnyType,
+        subject_ids: Collection[int],
+        attribute: str,
+        prefix_of: Callable[[str], str],
     ) -> list[int]:
         """Returns the ids of other entities that ever had the same value of an attribute.
 
-        Compares all values that the entity ever had. `prefix_of` returns the text with which a
-        value begins in each of its forms. Beyond ASCII, the search only finds values in upper case,
-        in lower case or capitalized.
+        Compares all values that the entities ever had. For a few entities, it searches the log for
+        the prefixes of these values. `prefix_of` returns the text with which a value begins in each
+        of its forms. Beyond ASCII, the search only finds values in upper case, in lower case or
+        capitalized. For more entities, it compares all values in the log.
         """
-        values = self.values_of(entity_type, subject_id, attribute)
-        forms = frozenset(chain.from_iterable(map(entity_type.folded_forms, values)))
-        prefixes = {
-            f'"{spelling}' for text in values | forms for spelling in _spellings(prefix_of(text))
+        values = {
+            text for each in subject_ids for text in self.values_of(entity_type, each, attribute)
         }
+        forms = frozenset(chain.from_iterable(map(entity_type.folded_forms, values)))
+        if len(subject_ids) <= _FEW:
+            texts = {
+                f'"{spelling}'
+                for text in values | forms
+                for spelling in _spellings(prefix_of(text))
+            }
+            found = self._events.changes_containing(entity_type.name, texts)
+        else:
+            found = self._events.changes_of(entity_type.name, attribute)
         return sorted(
             {
                 other
-                for other, changes in self._events.changes_containing(entity_type.name, prefixes)
+                for other, changes in found
                 for text in _changed_values(changes.get(attribute, {}))
-                if other != subject_id and not forms.isdisjoint(entity_type.folded_forms(text))
-            }
+                if not forms.isdisjoint(entity_type.folded_forms(text))
+            }.difference(subject_ids)
         )
 
     def _erase_actors(self, entity_type: AnyType, values: Collection[str]) -> None:

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Generic, NamedTuple
+from itertools import islice
+from typing import Any, Final, Generic, NamedTuple
 
 from application.access import Action, Policy, ScopePolicy
-from application.commands import Commands
 from application.deadlines import BULK_SECONDS, restart_deadline
 from application.entities import E, EntityType, N
+from application.erasure import erase_values, remove_existing
 from application.ports import Context, UnitOfWork, UnitRunner
 from application.relationship_commands import referred_ids, remove_entity, require_all_related
 from application.relationships import NO_RELATIONSHIPS, Relationships
 from application.search import Order, Search, walk
-from application.units import nested
 from domain.attributes import EntityChanges
+
+_ERASED_AT_ONCE: Final = 1000
 
 Targets = Search | Sequence[int]
 """The entities that match the conditions of a search, or those with these ids."""
@@ -114,16 +116,18 @@ class BulkCommands(Generic[N, E]):
     ) -> int:
         """Erases the entities, as `Commands.erase` does, and returns their number.
 
-        An id can be the id of a deleted entity.
+        An id can be the id of a deleted entity. Each batch of entities reads the audit log once.
         """
         self._policy.authorize(context.principal, Action.ERASE, self._type.name)
 
         def unit(work: UnitOfWork) -> int:
             count = 0
-            commands = Commands(self._type, nested(work), self._policy, self._relationships)
-            for entity_id in watch(self._ids_to_erase(work, targets)):
-                commands.erase(entity_id, context, subjects=subjects)
-                count += 1
+            ids = iter(watch(self._ids_to_erase(work, targets)))
+            while batch := list(islice(ids, _ERASED_AT_ONCE)):
+                for entity_id in batch:
+                    remove_existing(work, self._relationships, self._type, entity_id)
+                erase_values(work, self._type, batch, subjects=subjects)
+                count += len(batch)
             return count
 
         return self._run(context, unit, for_update=True)

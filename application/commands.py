@@ -6,7 +6,8 @@ from typing import Any, Final, Generic
 
 from application.access import Action, Policy, ScopePolicy
 from application.entities import E, EntityType, N
-from application.ports import Context, Repository, UnitOfWork, UnitRunner
+from application.erasure import erase_values, remove_existing
+from application.ports import Context, UnitOfWork, UnitRunner
 from application.relationship_commands import (
     RelatedIds,
     Replacement,
@@ -17,7 +18,6 @@ from application.relationship_commands import (
 )
 from application.relationships import NO_RELATIONSHIPS, Relationships, ToMany, ToOne
 from domain.attributes import EntityChanges, StaleVersion
-from domain.errors import NotFound
 
 _NO_IDS: Final[RelatedIds] = MappingProxyType({})
 
@@ -143,9 +143,7 @@ class Commands(Generic[N, E]):
     ) -> None:
         """Deletes the entity if it still exists, and erases its personal values everywhere.
 
-        The values are erased from the audit log and from stored responses. The values of deleted
-        entities with the same person key are also erased. An actor is erased if it equals one of
-        these values or of `subjects`, or contains an email that is among them.
+        See application.erasure.erase_values.
 
         Raises NotFound if there is neither the entity nor an event about it. Raises StaleVersion if
         the version of the entity is not expected, or if a version is expected of a deleted entity.
@@ -153,18 +151,10 @@ class Commands(Generic[N, E]):
         self._authorize(context, Action.ERASE)
 
         def unit(work: UnitOfWork) -> None:
-            existed = self._remove_existing(work, entity_id, expected)
-            deleted = self._deleted_of_same_person(work, entity_id)
-            values = self._values_of_person(work, [entity_id, *deleted])
-            if not work.audit.erase(self._type, entity_id, actors=subjects):
-                raise self._type.not_found(entity_id)
+            existed = remove_existing(work, self._relationships, self._type, entity_id, expected)
+            erase_values(work, self._type, [entity_id], subjects=subjects)
             if not existed and expected is not None:
                 raise StaleVersion
-            work.idempotency.erase(self._type.name, entity_id)
-            for each in deleted:
-                work.audit.erase(self._type, each)
-                work.idempotency.erase(self._type.name, each)
-            work.react_to_erasure(self._type, values)
 
         self._run(context, unit, for_update=self._is_related)
 
@@ -209,40 +199,3 @@ class Commands(Generic[N, E]):
         if self._to_one or related:
             references = referred_ids(self._to_one, attributes)
             require_all_related(work, [*self._lists(related), *references])
-
-    def _deleted_of_same_person(self, work: UnitOfWork, entity_id: int) -> list[int]:
-        """Returns the ids of deleted entities that had the same person key."""
-        if (key := self._type.person_key) is None:
-            return []
-        others = work.audit.others_with(self._type, entity_id, key.attribute, key.prefix_of)
-        entities = work.repository(self._type)
-        return [other for other in others if not _exists(entities, other)]
-
-    def _values_of_person(self, work: UnitOfWork, ids: Collection[int]) -> set[str]:
-        """Returns all values that the attribute of the person key ever had."""
-        if (key := self._type.person_key) is None:
-            return set()
-        return {
-            value for each in ids for value in work.audit.values_of(self._type, each, key.attribute)
-        }
-
-    def _remove_existing(
-        self, work: UnitOfWork, entity_id: int, expected: Container[int] | None
-    ) -> bool:
-        """Removes the entity. Returns False if it does not exist. Raises StaleVersion."""
-        entities = work.repository(self._type)
-        try:
-            entity = entities.get(entity_id)
-        except NotFound:
-            return False
-        entity.require_version(expected)
-        remove_entity(work, self._relationships, self._type, entity)
-        return True
-
-
-def _exists(entities: Repository[Any, Any], entity_id: int) -> bool:
-    try:
-        entities.get(entity_id)
-    except NotFound:
-        return False
-    return True

@@ -48,6 +48,9 @@ class MemoryEvents(Events):
             if event.subject_id is not None and any(text in searched for text in texts):
                 yield event.subject_id, event.changes
 
+    def changes_of(self, subject_type: str, attribute: str) -> Iterable[tuple[int, Changes]]:
+        return self.changes_containing(subject_type, [f'"{attribute}"'])
+
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
         for event in [*self._rows.values()]:
             if (event.subject_type, event.subject_id) == (subject_type, subject_id):

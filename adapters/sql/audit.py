@@ -94,10 +94,20 @@ _ERASE_REQUEST_IDS = (
     )
     .values(request_id=None)
 )
+_READ_AT_ONCE: Final = 10_000
 _ERASE_ACTOR = (
     update(EVENTS)
     .where(EVENTS.c.actor == bindparam("erased_actor"))
     .values(actor=None, request_id=None)
+)
+_CHANGES_OF = (
+    select(EVENTS.c.id, EVENTS.c.subject_id, EVENTS.c.changes)
+    .where(EVENTS.c.id > bindparam("after"))
+    .where(EVENTS.c.subject_type == bindparam("subject_type"))
+    .where(EVENTS.c.subject_id.is_not(None))
+    .where(EVENTS.c.changes.like(bindparam("pattern")))
+    .order_by(EVENTS.c.id)
+    .limit(_READ_AT_ONCE)
 )
 _HAS_ACTOR = EVENTS.c.actor.is_not(None)
 _MAX_ASSIGNED_POSITIONS: Final = 5000
@@ -202,6 +212,13 @@ class SqlEvents(Events):
         )
         rows = self._connection.execute(statement).all()
         return [(subject_id, orjson.loads(changes)) for subject_id, changes in rows]
+
+    def changes_of(self, subject_type: str, attribute: str) -> Iterator[tuple[int, Changes]]:
+        values = {"subject_type": subject_type, "pattern": f'%"{attribute}"%', "after": 0}
+        while rows := self._connection.execute(_CHANGES_OF, values).all():
+            for event_id, subject_id, changes in rows:
+                values["after"] = event_id
+                yield subject_id, orjson.loads(changes)
 
     def erase_request_ids(self, subject_type: str, subject_id: int) -> None:
         subject = {"erased_type": subject_type, "erased_id": subject_id}

@@ -29,6 +29,7 @@ from adapters.sql.purge import StillRead, TooLittleSpace
 from adapters.sql.store import SqlStore
 from application.access import Principal
 from application.audit import Event, History
+from application.bulk_commands import BulkCommands
 from application.commands import Commands
 from application.deadlines import deadline
 from application.idempotency import IdempotentRequest, run_idempotently
@@ -690,6 +691,13 @@ def test_an_actor_that_contains_the_email_is_erased(
     assert history(directory, other.id)[-1].actor == left
 
 
+def erase_with_others(directory: Directory, user_id: int, number: int) -> None:
+    """Erases the user and others in one unit of work: `number` users in total."""
+    bulk = BulkCommands(USER_TYPE, retrying(directory.begin))
+    ids = [directory.add(f"other{each}@example.org", "Other").id for each in range(number - 1)]
+    assert bulk.erase([user_id, *ids], ANONYMOUS) == number
+
+
 @pytest.mark.parametrize(
     ("former", "email"),
     [
@@ -700,8 +708,9 @@ def test_an_actor_that_contains_the_email_is_erased(
     ],
 )
 @pytest.mark.parametrize("exists", [True, False], ids=["exists", "deleted before"])
+@pytest.mark.parametrize("number", [1, 12])
 def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
-    directory: Directory, former: str, email: str, exists: bool
+    directory: Directory, former: str, email: str, exists: bool, number: int
 ) -> None:
     """A person whose user was deleted and created again is one person."""
     stored = []
@@ -717,7 +726,7 @@ def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
     person = directory.add(email, FORMER_NAME)
     if not exists:
         directory.commands.delete(person.id, ANONYMOUS)
-    directory.commands.erase(person.id, ANONYMOUS)
+    erase_with_others(directory, person.id, number)
     assert occurrences(directory) == []
     about = history(directory, stored[0].id)
     assert [each.action for each in about] == ["created", "deleted", "erased"]
@@ -725,8 +734,9 @@ def test_earlier_deleted_users_with_the_same_mailbox_are_erased_as_well(
         send(directory, "former", lambda _: pytest.fail("the request is handled again"))
 
 
+@pytest.mark.parametrize("number", [1, 12])
 def test_users_with_another_mailbox_and_those_that_exist_are_not_erased(
-    directory: Directory,
+    directory: Directory, number: int
 ) -> None:
     others = [
         directory.add(email, "Other")
@@ -737,7 +747,7 @@ def test_users_with_another_mailbox_and_those_that_exist_are_not_erased(
     person = directory.add("needle@example.org", NAME)
     directory.commands.change(person.id, UserChanges({"email": "second@example.org"}), ANONYMOUS)
     successor = directory.add("needle@example.org", "Successor")
-    directory.commands.erase(person.id, ANONYMOUS)
+    erase_with_others(directory, person.id, number)
     for other in (*others, successor):
         created = history(directory, other.id)[0]
         assert created.changes["email"]["to"] == other.email
