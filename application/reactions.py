@@ -32,7 +32,7 @@ class Reaction(Protocol):
         """
 
     def erased(self, work: UnitOfWork, values: Collection[str]) -> None:
-        """Reacts to the erasure of a person. Called after the entity is removed, if it existed.
+        """Reacts to the erasure of one or more persons. Called after the entities are removed.
 
         `values` are all values that the attribute of the type's person key ever had.
         """

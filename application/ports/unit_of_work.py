@@ -107,7 +107,7 @@ class UnitOfWork(Protocol):
         """The events of the unit."""
 
     def react_to_erasure(self, entity_type: AnyType, values: Collection[str]) -> None:
-        """Calls the reaction of the type to the erasure of a person.
+        """Calls the reaction of the type to the erasure of one or more persons.
 
         `values` are those that the attribute of the type's person key ever had.
         """

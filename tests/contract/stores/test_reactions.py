@@ -71,7 +71,9 @@ def test_single_commands_call_the_reaction(related: RelatedDirectory) -> None:
     assert written(related) == ("Ann became Anna.Anna left.Bob left.Bob@example.org erased.")
 
 
-def test_bulk_commands_call_the_reaction_for_each_entity(related: RelatedDirectory) -> None:
+def test_bulk_commands_call_the_reaction_for_each_entity_and_for_all_erased_persons(
+    related: RelatedDirectory,
+) -> None:
     bulk = BulkCommands(USER_TYPE, retrying(related.begin), relationships=related.relationships)
     ids = [related.user(name) for name in ("Ann", "Bob", "Cyd")]
     bulk.change(ids[:2], named("X"), ANONYMOUS)
@@ -79,7 +81,7 @@ def test_bulk_commands_call_the_reaction_for_each_entity(related: RelatedDirecto
     bulk.erase(Search(), ANONYMOUS)
     assert written(related) == (
         "Ann became X.Bob became X.X left."
-        "X left.Bob@example.org erased.Cyd left.Cyd@example.org erased."
+        "X left.Cyd left.Bob@example.org and Cyd@example.org erased."
     )
 
 
