@@ -30,7 +30,9 @@ ERASED: Final[Mapping[str, Any]] = {"erased": True}
 
 _FLUSH_SIZE: Final = 1000
 _FEW: Final = 10
-"""The number of entities whose values are searched for. It is faster to compare all values of more.
+"""The maximum number of entities for which the log is searched.
+
+For more entities, it is faster to read all values once.
 """
 _MAX_ACTOR_LENGTH: Final = 1000
 """Roster never records a longer actor, so only shorter ones are searched for emails."""

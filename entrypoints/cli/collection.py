@@ -367,7 +367,9 @@ def _values_of(options: dict[str, Any]) -> dict[str, Any]:
             continue
         name = option.removeprefix(NULL).removeprefix(SET)
         if name in values:
-            raise click.UsageError(f"{name} cannot be set to a value and to null. Omit an option.")
+            raise click.UsageError(
+                f"{name} cannot be set to a value and to null. Use only one of the options."
+            )
         values[name] = None if option.startswith(NULL) else value
     return values
 
