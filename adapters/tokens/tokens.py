@@ -26,8 +26,6 @@ from application.accounts.users import principal_of
 from application.ports import Unavailable
 
 MAX_LENGTH: Final = 16 * 1024
-LEEWAY: Final = 30
-"""The number of seconds by which the clocks of an issuer and of this machine may differ."""
 _MAX_LOGGED_LENGTH: Final = 200
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -81,8 +79,9 @@ class TokenVerifier:
     """Verifies tokens with the keys of one or more sources, each for its own algorithms.
 
     `issuers` and `audiences` are the accepted values of `iss` and `aud`; None accepts any.
-    `leeway` is in seconds. A verified token is cached by its digest until it expires or the keys of
-    its source change.
+    `leeway` is the number of seconds by which the clocks of an issuer and of this machine may
+    differ. A verified token is cached by its digest until it expires or the keys of its source
+    change.
 
     A token whose `kid` is that of a key of `own` is verified with that key, the issuer and the
     audience of `own` only. All other tokens are verified without the keys of `own`.
@@ -93,7 +92,7 @@ class TokenVerifier:
         *sources: KeySource,
         issuers: Iterable[str] | None = None,
         audiences: Iterable[str] | None = None,
-        leeway: float = LEEWAY,
+        leeway: float,
         own: OwnTokens | None = None,
     ) -> None:
         self._sources = {name: source for source in sources for name in source.algorithms}

@@ -183,7 +183,7 @@ def test_a_new_key_is_found_by_its_first_token(
     issuer.body = key_set_of(old)
     keys = KeySet(lambda: fetch(issuer.url), floor=0)
     keys.load()
-    tokens = TokenVerifier(keys)
+    tokens = TokenVerifier(keys, leeway=30)
     before = old.sign()
     assert tokens.verify(before).scopes == {"users:read"}
     issuer.body = key_set_of(new)
@@ -200,7 +200,7 @@ def test_fetches_the_set_once_for_many_unknown_keys(
     issuer.body = key_set_of(known)
     keys = KeySet(lambda: fetch(issuer.url))
     keys.load()
-    tokens = TokenVerifier(keys)
+    tokens = TokenVerifier(keys, leeway=30)
     for _ in range(20):
         with pytest.raises(InvalidToken):
             tokens.verify(unknown.sign())
@@ -217,7 +217,7 @@ def test_uses_the_last_keys_while_the_issuer_is_down(
     issuer.body = key_set_of(known)
     keys = KeySet(lambda: fetch(issuer.url), floor=0)
     keys.load()
-    tokens = TokenVerifier(keys)
+    tokens = TokenVerifier(keys, leeway=30)
     issuer.status, issuer.body = status, body
     with capture_logs() as log, pytest.raises(InvalidToken):
         tokens.verify(unknown.sign())
@@ -282,7 +282,7 @@ def test_a_withdrawn_key_does_not_work_after_five_minutes_without_requests(
     key_set_of: KeySetOf,
     known: bool,
 ) -> None:
-    tokens, token = TokenVerifier(key_set), old.sign()
+    tokens, token = TokenVerifier(key_set, leeway=30), old.sign()
     if known:
         assert tokens.verify(token).scopes == {"users:read"}
     publisher.body = key_set_of(new)
@@ -316,7 +316,7 @@ def test_a_set_in_use_is_read_ahead_so_that_no_request_waits(
 def test_does_not_use_keys_that_may_be_withdrawn_while_the_set_is_read(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any
 ) -> None:
-    tokens, token = TokenVerifier(key_set), old.sign()
+    tokens, token = TokenVerifier(key_set, leeway=30), old.sign()
     assert tokens.verify(token).scopes == {"users:read"}
     publisher.open.clear()
     clock.now += REFRESH_SECONDS
@@ -356,7 +356,7 @@ def test_an_old_failure_does_not_make_withdrawn_keys_usable(
 def test_uses_the_last_keys_for_a_limited_time(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any
 ) -> None:
-    tokens, token = TokenVerifier(key_set), old.sign()
+    tokens, token = TokenVerifier(key_set, leeway=30), old.sign()
     assert tokens.verify(token).scopes == {"users:read"}
     body, publisher.body = publisher.body, None
     end = clock.now + STALE_SECONDS
@@ -394,7 +394,7 @@ def test_requests_do_not_wait_for_each_attempt_while_the_set_cannot_be_read(
 def test_a_set_that_was_emptied_withdraws_its_keys(
     publisher: Publisher, key_set: KeySet, clock: Any, old: Any
 ) -> None:
-    tokens, token = TokenVerifier(key_set), old.sign()
+    tokens, token = TokenVerifier(key_set, leeway=30), old.sign()
     assert tokens.verify(token).scopes == {"users:read"}
     publisher.body = b'{"keys": []}'
     clock.now += REFRESH_SECONDS
@@ -406,7 +406,8 @@ def test_tokens_of_the_secret_do_not_wait_for_the_key_set(
     publisher: Publisher, key_set: KeySet, clock: Any
 ) -> None:
     secret = "a secret of more than thirty-two bytes"
-    tokens, token = TokenVerifier(Secret(secret), key_set), sign(secret, ["users:read"], seconds=60)
+    tokens = TokenVerifier(Secret(secret), key_set, leeway=30)
+    token = sign(secret, ["users:read"], seconds=60)
     publisher.open.clear()
     clock.now += STALE_SECONDS
     assert tokens.verify(token) == tokens.verify(token)
@@ -423,10 +424,10 @@ def test_a_token_without_an_id_needs_the_only_key_for_its_algorithm(
     key_set.load()
     token = jwt.encode({"exp": time() + 60, "sub": "ann"}, keys[0].private, "ES256")
     if count == 1:
-        assert TokenVerifier(key_set).verify(token).subject == "ann"
+        assert TokenVerifier(key_set, leeway=30).verify(token).subject == "ann"
     else:
         with pytest.raises(InvalidToken):
-            TokenVerifier(key_set).verify(token)
+            TokenVerifier(key_set, leeway=30).verify(token)
 
 
 def test_a_service_that_started_without_keys_reads_them_later(
@@ -434,5 +435,5 @@ def test_a_service_that_started_without_keys_reads_them_later(
 ) -> None:
     key = signing_key("ES256", "a")
     issuer.body = key_set_of(key)
-    tokens = TokenVerifier(KeySet(lambda: fetch(issuer.url)))
+    tokens = TokenVerifier(KeySet(lambda: fetch(issuer.url)), leeway=30)
     assert tokens.verify(key.sign()).subject == "ann"

@@ -123,6 +123,7 @@ def verifier(keys: SigningKeys, reader: Reader, clock: Now) -> TokenVerifier:
         issuers=["https://idp.example.org"],
         audiences=["api"],
         own=OwnTokens(keys, "roster", "people", revocations),
+        leeway=30,
     )
 
 
