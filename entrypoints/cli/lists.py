@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from application.search import Page, Search
     from entrypoints.cli.tables import Layout
 
+_DEFAULT_LIMIT: Final = 25
+
 as_document = click.option(
     "--json", "as_json", is_flag=True, help="Print a JSON:API document instead of text."
 )
@@ -33,22 +35,32 @@ class ListOptions:
     fields: str | None
     columns: str | None
     wide: bool
-    limit: int
+    limit: int | None
     all_rows: bool
     as_json: bool
+
+    def __post_init__(self) -> None:
+        """Raises click.UsageError if the list is limited and has all matches."""
+        if self.all_rows and self.limit is not None:
+            raise click.UsageError("--limit cannot be combined with --all.")
+
+    @property
+    def max_rows(self) -> int | None:
+        """The number of entities to list at most; None for all."""
+        return None if self.all_rows else self.limit or _DEFAULT_LIMIT
 
     @property
     def one_page(self) -> bool:
         """True if the result fits on one page."""
         from adapters.jsonapi.parameters import MAX_PAGE_SIZE
 
-        return not self.all_rows and self.limit <= MAX_PAGE_SIZE
+        return self.max_rows is not None and self.max_rows <= MAX_PAGE_SIZE
 
     def query(self, type_: str) -> str:
         """The same query for the API."""
         others = {f"fields[{type_}]": self.fields} if self.fields is not None else {}
         if self.one_page:
-            others["page[size]"] = str(self.limit)
+            others["page[size]"] = str(self.max_rows)
         return query_of(self.filters, self.sort, **others)
 
     def shown_columns(
@@ -122,9 +134,7 @@ def options(resource: "Callable[[], Resource]") -> Callable[[Any], Any]:
         click.option(
             "--limit",
             type=click.IntRange(1),
-            default=25,
-            show_default=True,
-            help="List at most this many.",
+            help=f"List at most this many.  [default: {_DEFAULT_LIMIT}]",
         ),
         click.option("--all", "all_rows", is_flag=True, help="List all matches."),
         as_document,
@@ -220,7 +230,7 @@ def show(
         output.document(writer.collection(page(search), collection_query, query=query, url=url))
         return
     if chosen.as_json:
-        entities = _walk(search, page, None if chosen.all_rows else chosen.limit)
+        entities = _walk(search, page, chosen.max_rows)
         output.stream(writer.stream(entities, collection_query, query=query, url=url))
         return
 
@@ -232,14 +242,14 @@ def show(
         show_table(resource, only_page.items, layout)
         more = only_page.more
     else:
-        limit = None if chosen.all_rows else chosen.limit
+        limit = chosen.max_rows
         entities = _walk(search, page, None)
         first_ones = entities if limit is None else islice(entities, min(limit, maxsize))
         show_table(resource, first_ones, layout)
         more = limit is not None and next(entities, None) is not None
     if more:
-        several = f"the first {chosen.limit:,} {resource.type}"
-        shown = "only the first one" if chosen.limit == 1 else several
+        several = f"the first {chosen.max_rows:,} {resource.type}"
+        shown = "only the first one" if chosen.max_rows == 1 else several
         note(f"Showing {shown}. Use --all or --limit N to see more.")
 
 

@@ -209,7 +209,7 @@ def test_an_invalid_subject_is_rejected_before_an_erasure(roster: Roster, subjec
     assert roster("users", "show", "1").exit_code == 0
 
 
-@pytest.mark.parametrize("options", [(), ("--json",), ("--all",)])
+@pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_limit_may_be_greater_than_any_number_of_users(
     roster: Roster, options: tuple[str, ...]
 ) -> None:

@@ -107,6 +107,7 @@ def test_lists_are_filtered_sorted_and_limited_as_over_http(roster: Roster) -> N
         (["--sort", "shoe"], "unknown_attribute"),
         (["--fields", "shoe"], "unknown_attribute"),
         (["--limit", "0"], "0 is not in the range"),
+        (["--limit", "25", "--all"], "--limit cannot be combined with --all."),
         (["--shoe"], "No such option"),
     ],
 )
