@@ -93,7 +93,8 @@ def open_to_write(name: str, *, truncate: bool = True) -> Iterator[BinaryIO]:
 
     Only the owner can read a new file. An existing file keeps its owner and permissions, and a
     warning is printed if other users of the machine can read it. Without `truncate`, it also keeps
-    its content until `empty` removes it. Raises UsageError if the name is empty, and
+    its content until `empty` removes it. With `truncate`, a warning states that the file is
+    incomplete if the block raises an exception. Raises UsageError if the name is empty, and
     BrokenPipeError if the reader of a pipe is gone.
     """
     require_name(name, or_standard=True)
@@ -101,8 +102,13 @@ def open_to_write(name: str, *, truncate: bool = True) -> Iterator[BinaryIO]:
         try:
             with _create(name, os.O_TRUNC if truncate else 0) as file:
                 _warn_if_readable_by_others(name, file)
-                yield file
-                file.flush()
+                try:
+                    yield file
+                    file.flush()
+                except BaseException:
+                    if truncate and _is_regular(file):
+                        click.echo(f"Warning: {name} is incomplete.", err=True)
+                    raise
         except OSError:
             if name == STANDARD:
                 _discard_stdout()
@@ -111,9 +117,14 @@ def open_to_write(name: str, *, truncate: bool = True) -> Iterator[BinaryIO]:
 
 def empty(file: BinaryIO) -> None:
     """Removes the content of a file. Standard output and pipes have none to remove."""
-    is_standard = sys.stdout is not None and file is sys.stdout.buffer
-    if not is_standard and S_ISREG(os.fstat(file.fileno()).st_mode):
+    if _is_regular(file):
         file.truncate(0)
+
+
+def _is_regular(file: BinaryIO) -> bool:
+    """Returns True if the file is a regular one, and not standard output."""
+    is_standard = sys.stdout is not None and file is sys.stdout.buffer
+    return not is_standard and S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def write(parts: Iterable[bytes], file: IO[bytes]) -> None:

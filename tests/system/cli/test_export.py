@@ -104,6 +104,27 @@ def test_a_reader_that_stops_early_causes_no_error(roster: Roster, sqlite_url: s
         assert process.stderr.read() == b""
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_an_export_that_fails_warns_that_its_file_is_incomplete(
+    roster: Roster, sqlite_url: str, tmp_path: Path, ending: str
+) -> None:
+    assert roster("demo", "3000").exit_code == 0
+    file = tmp_path / f"people.{ending}"
+    failed = subprocess.run(
+        ["bash", "-c", f"ulimit -f 100; exec {ROSTER} users export {file}"],
+        env=os.environ | {"ROSTER_DATABASE_URL": sqlite_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.splitlines() == [
+        f"Warning: {file} is incomplete.",
+        f"Error: file_failed: {file}: File too large.",
+    ]
+    assert file.stat().st_size == 100 * 1024
+
+
 @pytest.mark.usefixtures("three")
 @pytest.mark.parametrize("name", ["roster.db", "roster.db-wal", "link", "hard link"])
 @pytest.mark.parametrize("command", ["export", "import"])
