@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from api_client import ApiClient
 
+from application.search import Search
 from entrypoints.container import Container
 
 FULL = {
@@ -266,6 +267,13 @@ def test_a_secret_attribute_can_be_set_and_is_never_returned(
     assert "pin" not in schemas["Books"]["properties"]["attributes"]["properties"]
     stored = [event for _, event in container.event_reader().read_from(0, size=100)]
     assert SECRET not in str(stored)
+
+
+def test_a_secret_attribute_is_not_counted(create: Any, container: Container) -> None:
+    create(title="Emma", pin=SECRET)
+    queries = container.services()["books"].queries
+    with pytest.raises(ValueError, match="pin is secret"):
+        queries.count_by(Search(), "pin", None, limit=1)
 
 
 def test_the_api_describes_all_resources(send: Any, client: Any) -> None:

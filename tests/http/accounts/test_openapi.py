@@ -114,6 +114,11 @@ def test_every_operation_with_a_body_describes_what_may_be_wrong_with_it(describ
         assert expected <= operation["responses"].keys(), (path, method)
 
 
+def test_no_body_can_be_omitted(described: Any) -> None:
+    bodies = [each["requestBody"] for *_, each in operations(described) if "requestBody" in each]
+    assert {each.get("required", False) for each in bodies} == {True}
+
+
 def test_every_schema_with_properties_is_an_object(described: Any) -> None:
     schemas = [found for found in inner(described) if isinstance(found.get("properties"), dict)]
     has_type = [each for each in schemas if each.keys() & {"required", "additionalProperties"}]

@@ -29,6 +29,10 @@ def end_all(service: AccountService, user_id: int, _: str, principal: Principal 
     return service.sessions.end_all(user_id, Context(principal))
 
 
+def withdraw(service: AccountService, user_id: int, _: str, principal: Principal | None) -> None:
+    service.links.withdraw(user_id, Context(principal))
+
+
 def read(service: AccountService, user_id: int, session: str, by: Principal | None) -> object:
     return service.session_queries.get(user_id, session, by)
 
@@ -50,7 +54,7 @@ def operator(*scopes: str, subject: str | None = "ops") -> Principal:
     ("use", "scope", "other"),
     [
         *((each, "users:read", "users:write") for each in READS),
-        *((each, "users:write", "users:read") for each in CHANGES),
+        *((each, "users:write", "users:read") for each in (*CHANGES, withdraw)),
     ],
 )
 def test_the_account_of_a_user_requires_a_scope_of_users(

@@ -113,7 +113,14 @@ def test_the_reason_has_the_message_of_mariadb_unless_it_may_quote_values() -> N
     assert without_message == [1054, 1267, 1271, 1366, 167, 1467, 1644, 0]
 
 
-@pytest.mark.parametrize("error", [pymysql.err.OperationalError(), pymysql.err.InterfaceError("x")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        pymysql.err.OperationalError(),
+        pymysql.err.InterfaceError("x"),
+        pymysql.err.InterfaceError(0, ""),
+    ],
+)
 def test_an_error_of_mariadb_without_a_number_is_a_lost_connection(error: Exception) -> None:
     with pytest.raises(Unavailable) as caught, translate_errors():
         raise error

@@ -10,8 +10,8 @@ from application.groups import GROUP_TYPE, OWNER
 from application.inclusion import Step
 from application.ports import Context
 from application.search import Condition, Op, Search
-from domain.groups import NewGroup
-from domain.users import NewUser
+from domain.groups import GroupChanges, NewGroup
+from domain.users import NewUser, UserChanges
 
 
 @pytest.fixture
@@ -44,6 +44,20 @@ def context(*scopes: str) -> Context:
                 NewGroup(name="New", owner=1), c, related={"members": [1]}
             ),
         ),
+        (
+            {"users:read", "users:write", "groups:write"},
+            lambda d, c: d.users.change(1, UserChanges({}), c, related={"groups": [1]}),
+        ),
+        (
+            {"groups:read", "groups:write"},
+            lambda d, c: d.groups.change(1, GroupChanges({}), c, related={"members": []}),
+        ),
+        (
+            {"groups:read", "groups:write"},
+            lambda d, c: d.groups.change(1, GroupChanges({"owner": 1}), c),
+        ),
+        ({"groups:write"}, lambda d, c: d.groups.set_reference(1, OWNER, 1, c)),
+        ({"groups:write"}, lambda d, c: d.groups.delete(1, c)),
         ({"users:write"}, lambda d, c: d.users.delete(1, c)),
         (
             {"groups:read"},
@@ -68,6 +82,10 @@ def context(*scopes: str) -> Context:
             lambda d, c: d.queries.page(GROUPS, 1, Search(), c.principal, resources=False),
         ),
         ({"groups:read"}, lambda d, c: d.queries.one(OWNER, 1, c.principal, resources=False)),
+        (
+            {"groups:read", "users:read"},
+            lambda d, c: d.queries.one(OWNER, 1, c.principal, resources=True),
+        ),
         (
             {"users:read"},
             lambda d, c: d.queries.include(GROUP_TYPE, (), [Step(OWNER)], c.principal),
