@@ -22,7 +22,7 @@ def keys() -> None:
     never printed.
 
     \b
-    roster keys new /etc/roster/keys.json
+    roster keys new /var/lib/roster/keys.json
     roster keys rotate
     roster keys prune
     """
