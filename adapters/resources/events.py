@@ -86,8 +86,9 @@ class EventSchema(Schema):
         filterable=False,
         examples=["ann"],
         description="The subject of the principal that made the change: the token's `sub`, or its "
-        "`client_id`. At the command line, the user of the operating system or `--actor`. Null if "
-        "it was erased, and on a service without access control.",
+        "`client_id`. At the command line, the user of the operating system or `--actor`. With a "
+        "session, it is `users/` and the id of the user. Null if it was erased, and for a request "
+        "without a token.",
     )
     actor_kind = Text(
         dump_only=True,
