@@ -28,7 +28,7 @@ def test_the_session_with_tokens_works_as_printed(
         section(DOCS / "access-control.md", "Tokens")
     )
     monkeypatch.setenv("ROSTER_JWT_SECRET", run(f"{secret}; echo $ROSTER_JWT_SECRET").strip())
-    assert start == f"{PROGRAM} serve"
+    assert start == f"{PROGRAM} serve &"
     base_url = serve(sqlite_url)
     assert len(requests) == 3
     token = token.replace(PROGRAM, str(roster_program))
