@@ -131,7 +131,7 @@ class Settings:
         "ROSTER_JWT_JWKS_STALE",
         "3600",
         integer(300, 604_800),
-        "seconds for which the last good key set is used if it cannot be read again; then tokens "
+        "seconds for which the last good key set is used if the set cannot be read; then tokens "
         "of its keys get 503",
     )
     jwt_issuer: tuple[str, ...] | None = setting(
@@ -164,7 +164,7 @@ class Settings:
         "ROSTER_REQUEST_SECONDS",
         "8",
         seconds,
-        "seconds in which a request is processed, from the last byte of its body",
+        "deadline of a request in seconds, counted from the last byte of its body",
     )
     allow_open: bool = setting(
         "ROSTER_ALLOW_OPEN",
@@ -285,7 +285,8 @@ class Settings:
         non_empty,
         "file with a JSON Web Key Set of private keys (ES256, RS256, EdDSA) that sign access "
         "tokens; must not be world-readable. The first key signs, all are accepted. By default, "
-        "SQLite uses `FILE.keys.json` next to its file, created once; other databases require it",
+        "a service on SQLite creates `FILE.keys.json` next to its database; others require the "
+        "setting",
     )
     role_scopes: Mapping[str, tuple[str, ...]] = setting(
         "ROSTER_ROLE_SCOPES",
@@ -388,8 +389,8 @@ class Settings:
         "ROSTER_ARGON2",
         "m=19456,t=2,p=1",
         argon2_costs,
-        "costs of a password hash: KiB, passes, lanes. m must be at least 7168, and m * t at least "
-        "35840",
+        "costs of a password hash: KiB (m), passes (t) and lanes (p). m must be at least 7168, and "
+        "m * t at least 35840",
     )
     hashes: int | None = setting(
         "ROSTER_HASHES",

@@ -33,12 +33,12 @@ from entrypoints.settings import Settings
 _BEGINNING: Final = """# Limits
 
 This page lists the limits that clients and operators may reach.
-A limit with the name of a setting is the default of the setting.
+If a limit names a setting, its number is the default of the setting.
 A request beyond a limit changes nothing.
-The last column has the `code` of its error, which the [reference](reference.md#errors) explains.
+The last column has the `code` of the error, which the [reference](reference.md#errors) explains.
 
 The [reference](reference.md) has the maximum lengths of attributes.
-A command can change any number of memberships.
+A command of `roster` can change any number of memberships.
 
 `make docs` generates this page from the code.
 """

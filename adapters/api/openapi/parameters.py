@@ -265,7 +265,11 @@ def list_parameters(
     names = (f"-?{name}" for name in resource.sortable)
     order = _string("|" + _list_pattern(names, f"{{0,{MAX_SORT_FIELDS - 1}}}"))
     return [
-        _query("page[size]", size, "The number of items. The default of a range is the maximum."),
+        _query(
+            "page[size]",
+            size,
+            "The number of items. With page[after] and page[before], the default is the maximum.",
+        ),
         _query("page[after]", cursor, "A cursor. The page starts after it."),
         _query("page[before]", cursor, "A cursor. The page ends before it."),
         _query("page[number]", number, _NUMBER),
