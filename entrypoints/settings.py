@@ -403,7 +403,7 @@ class Settings:
         "ROSTER_LOGIN_FAILURES",
         "10/15m",
         limit,
-        "number of wrong passwords for one address from one network after which login is blocked, "
+        "number of wrong passwords for one email from one network after which logins are blocked, "
         "and the time in which they are counted",
     )
     account_rate: str = setting(
