@@ -172,7 +172,7 @@ def check() -> None:
         if outdated := count_outdated_keys(engine):
             users = counted(outdated, "user has", "users have")
             raise SchemaDiffers(f"{users} an outdated email key: run roster db upgrade.")
-    output.line(f"The database is at {revision}, as this release needs it.")
+    output.line(f"The database is at {revision}, as this release requires.")
 
 
 @db.command()
