@@ -40,7 +40,7 @@ class NotEmpty(Conflict):
 )
 @actor_option
 def demo(count: int, seed: int) -> None:
-    """Fill an empty directory with N invented users.
+    """Fill an empty database with N invented users.
 
     The users are members of invented groups.
 
