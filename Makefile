@@ -86,7 +86,7 @@ docs-site: install $(SITE_STAMP) ## build the documentation site in build/site
 	$(BIN)/python -m docs.site
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
 
-screenshot: install /usr/bin/chromium ## take the picture in the README, docs/docs-page.png
+screenshot: install /usr/bin/chromium ## take the screenshot in the README, docs/docs-page.png
 	$(BIN)/python -m docs.generator.screenshot
 
 TESTS_IN_PROCESS := tests/unit tests/contract tests/http tests/project
