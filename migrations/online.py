@@ -52,10 +52,8 @@ def change_table(change: Callable[[], object]) -> None:
         return
     op.execute("COMMIT")
     op.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
-    try:
-        _retry(change)
-    finally:
-        op.execute("SET lock_timeout = 0")
+    _retry(change)  # after a failure, the connection is closed
+    op.execute("SET lock_timeout = 0")
     op.execute("BEGIN")
 
 
