@@ -50,15 +50,34 @@ def metrics_directory() -> Iterator[None]:
 
 
 def _create() -> tuple[Path, int]:
-    """Creates and locks a directory. Until it is locked, another process may remove it."""
+    """Creates and locks a directory. Raises OSError if the system cannot lock it.
+
+    Until it is locked, another process may remove it. Then another one is created.
+    """
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))  # readable by its owner only
-        with suppress(OSError):
-            lock = os.open(path, os.O_RDONLY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if path.exists():
-                return path, lock
-            os.close(lock)
+        try:
+            return path, _lock(path)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            path.rmdir()
+            raise
+
+
+def _lock(path: Path) -> int:
+    """Locks a directory until the returned descriptor is closed.
+
+    Raises FileNotFoundError if another process has removed the directory, and OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        path.stat()
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _remove_stale(path: Path) -> None:

@@ -119,11 +119,20 @@ def shared_file(processes: int) -> Iterator[Path]:
 
 
 def _create() -> tuple[int, Path]:
-    """Creates and locks a file. Until it is locked, another service may remove it."""
+    """Creates and locks a file. Raises OSError if the system cannot lock it.
+
+    Until it is locked, another service may remove it. Then another one is created.
+    """
     while True:
         descriptor, name = tempfile.mkstemp(prefix=_PREFIX)  # readable by its owner only
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if (file := Path(name)).exists():
+        file = Path(name)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise
+        if file.exists():
             return descriptor, file
         os.close(descriptor)
 

@@ -1,5 +1,7 @@
 """The positions of recent changes, in one process and shared by several."""
 
+import errno
+import fcntl
 import os
 import signal
 import tempfile
@@ -215,3 +217,18 @@ def test_a_pipe_of_another_user_does_not_block_the_start(
             pass
 
     assert ended(in_child(work)) == 0
+
+
+def test_a_file_that_cannot_be_locked_is_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """For example on a network file system without locks."""
+
+    def refuse(_: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks available"), shared_file(2):
+        pass
+    assert [*tmp_path.iterdir()] == []
