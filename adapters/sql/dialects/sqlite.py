@@ -62,15 +62,18 @@ def _connect(
 
 def _cause(file: Path) -> str:
     """Why the file cannot be opened."""
-    folder = file.absolute().parent
-    if not folder.exists():
-        return f"the folder {folder} does not exist. Create it"
-    if not folder.is_dir():
-        return f"{folder} is not a folder"
-    if file.is_dir():
-        return "it is a folder"
-    if not file.exists() and not os.access(folder, os.W_OK | os.X_OK):
-        return f"this user has no permission to write to the folder {folder}"
+    try:
+        folder = file.absolute().parent
+        if not folder.exists():
+            return f"the folder {folder} does not exist. Create it"
+        if not folder.is_dir():
+            return f"{folder} is not a folder"
+        if file.is_dir():
+            return "it is a folder"
+        if not file.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            return f"this user has no permission to write to the folder {folder}"
+    except OSError as error:  # such as a name that is too long, or a folder that cannot be entered
+        return os.strerror(error.errno or 0)
     return "this user has no permission to read and write it"
 
 

@@ -1,11 +1,13 @@
 """The meaning of the databases' errors, with hand-made errors."""
 
 import sqlite3
+from pathlib import Path
 
 import psycopg2
 import pymysql
 import pytest
 
+from adapters.sql.engine import make_engine
 from adapters.sql.failures import (
     ForeignTable,
     NotMigrated,
@@ -17,6 +19,7 @@ from adapters.sql.failures import (
     translate_commit_errors,
     translate_errors,
 )
+from adapters.sql.transactions import read_connection
 from application.ports import ConcurrentUpdate, OutcomeUnknown, Unavailable
 
 MARIADB = {
@@ -183,3 +186,11 @@ def test_an_unknown_error_is_described_by_its_code_without_its_message(
     with pytest.raises(UnknownFailure) as caught, translate_errors():
         raise error
     assert str(caught.value) == f"{type(error).__name__}; {code}"
+
+
+def test_a_path_that_cannot_be_examined_is_unavailable_with_the_reason(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/{'folder' * 50}/roster.db")
+    with pytest.raises(Unavailable) as caught, read_connection(engine):
+        pass
+    assert caught.value.reason is not None
+    assert caught.value.reason.endswith("/roster.db: File name too long.")
