@@ -6,6 +6,7 @@ occasionally could block it forever.
 
 import socket
 import ssl
+from errno import EAFNOSUPPORT
 from time import monotonic
 from typing import Any, Final
 
@@ -71,18 +72,28 @@ def connect(host: str, port: int, deadline: Deadline) -> PlainSocket:
     The deadline does not limit the time in which the system resolves the host.
     """
     addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    failure: OSError = OSError("the host has no address")
+    failure: OSError | None = None
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
-        connection = PlainSocket(family, kind, protocol)
-        connection.deadline = deadline
         try:
-            connection.settimeout(deadline.remaining() / (len(addresses) - number))
-            connection.connect(address)
-            return connection
+            connection = PlainSocket(family, kind, protocol)
+            connection.deadline = deadline
+            _connect(connection, address, deadline.remaining() / (len(addresses) - number))
         except OSError as error:
-            connection.close()
-            failure = error
-    raise failure
+            if failure is None or error.errno != EAFNOSUPPORT:  # such as a system without IPv6
+                failure = error
+        else:
+            return connection
+    raise failure or OSError("the host has no address")
+
+
+def _connect(connection: PlainSocket, address: Any, seconds: float) -> None:
+    """Connects to the address, or closes the socket and raises OSError."""
+    try:
+        connection.settimeout(seconds)
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def wrap(plain: PlainSocket, context: ssl.SSLContext, host: str) -> TlsSocket:

@@ -142,3 +142,37 @@ def test_a_server_that_does_not_listen() -> None:
     error = failure(parse_smtp_url(f"smtp://127.0.0.1:{port}"), seconds=20)
     assert str(error) == "Connection refused"
     assert error.is_certain
+
+
+UNKNOWN_FAMILY = 255
+
+
+@pytest.fixture
+def unsupported_address(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Adds an address of a family that the system lacks, such as IPv6, before this position."""
+    resolve = socket.getaddrinfo
+
+    def add(position: int) -> None:
+        def getaddrinfo(*arguments: object, **options: object) -> list[object]:
+            addresses: list[object] = [*resolve(*arguments, **options)]  # type: ignore[arg-type]
+            unsupported = UNKNOWN_FAMILY, socket.SOCK_STREAM, 0, "", ("::1", 1)
+            return [*addresses[:position], unsupported, *addresses[position:]]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    return add
+
+
+def test_an_address_that_the_system_does_not_support_is_skipped(
+    serve: Serve, unsupported_address: Callable[[int], None]
+) -> None:
+    unsupported_address(0)
+    SmtpMailer(compose(), serve("QUIT", close), seconds=20).send(outgoing())
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_the_error_is_that_of_an_address_that_the_system_supports(
+    unsupported_address: Callable[[int], None], position: int
+) -> None:
+    unsupported_address(position)
+    test_a_server_that_does_not_listen()
