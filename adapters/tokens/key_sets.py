@@ -161,14 +161,23 @@ class KeySet:
         return self._clock() - self._failed_at < REFRESH_SECONDS
 
     def _refresh(self) -> Thread | None:
-        """Returns the thread of the current or last attempt. Starts a new one if it is time."""
+        """Returns the thread of the current or last attempt. Starts a new one if it is time.
+
+        Returns None if there is no thread. If no thread can be started, the attempt has failed.
+        """
         with self._lock:
             # After a fork, the thread of the parent process does not run here.
             idle = self._thread is None or not self._thread.is_alive()
             if idle and self._clock() - self._tried_at >= self._floor:
                 self._tried_at = self._clock()
-                self._thread = Thread(target=self.try_load, name="roster-key-set", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self.try_load, name="roster-key-set", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the system permits no other thread now
+                    self._failure, self._failed_at = "no thread can be started", self._tried_at
+                    _log.warning("key set not renewed", reason=self._failure)
+                    return None
+                self._thread = thread
             return self._thread
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event, Thread, Timer
 from time import time
 from typing import Any
 
@@ -389,6 +389,32 @@ def test_requests_do_not_wait_for_each_attempt_while_the_set_cannot_be_read(
         left = time_left()
         assert left is not None
         assert left > 5
+
+
+def test_uses_the_last_keys_while_no_thread_can_be_started(
+    publisher: Publisher,
+    key_set: KeySet,
+    clock: Any,
+    old: Any,
+    new: Any,
+    key_set_of: KeySetOf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    publisher.body = key_set_of(new)
+    tokens = TokenVerifier(key_set, leeway=30)
+    with monkeypatch.context() as patched, capture_logs() as entries:
+        patched.setattr(Thread, "start", fail)
+        clock.now += REFRESH_SECONDS
+        for _ in range(2):
+            assert tokens.verify(old.sign()).scopes == {"users:read"}
+        with pytest.raises(InvalidToken):
+            tokens.verify(new.sign())
+    assert [entry["reason"] for entry in entries] == ["no thread can be started"]
+    clock.now += MIN_REFRESH_SECONDS
+    until(lambda: ids(key_set) == ["new"])
 
 
 def test_a_set_that_was_emptied_withdraws_its_keys(
