@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.memory.store import MemoryStore
-from application.accounts.delivery import LEASE, Delivery
+from application.accounts.delivery import DISCARDED_AT_ONCE, LEASE, Delivery
 from application.ports import Context, MailFailed, OutgoingEmail, Unavailable, UnitOfWork
 from application.units import retrying
 from application.users import USER_TYPE
@@ -46,6 +46,14 @@ class Store:
     def add(self, template: Template, name: str | None = None) -> None:
         user_id = None if template is Template.SIGNUP else self.ann.id
         email = WaitingEmail(0, template, user_id, "ann@example.org", name, "abc@roster", self.now)
+        with self._memory.begin(Context()) as work:
+            work.accounts.outbox.add(email, at=self.now)
+
+    def add_discarded(self) -> None:
+        """Adds the email of a recovery for an unknown address."""
+        email = WaitingEmail(
+            0, Template.RECOVERY, None, "bob@example.org", None, "abc@roster", self.now
+        )
         with self._memory.begin(Context()) as work:
             work.accounts.outbox.add(email, at=self.now)
 
@@ -225,6 +233,20 @@ def test_a_link_remains_unless_its_email_was_certainly_not_sent(
     assert first.token != second.token
     assert digest(second.token) in store.links
     assert len(store.links) == links
+
+
+def test_an_email_is_claimed_after_any_number_of_discarded_ones_in_short_units(
+    store: Store, delivery: Delivery
+) -> None:
+    for _ in range(3 * DISCARDED_AT_ONCE):
+        store.add_discarded()
+    store.now += SECOND
+    store.add(Template.RECOVERY)
+    numbers: list[int] = []
+    store.before_unit = lambda: numbers.append(len(store.due))
+    assert delivery.claim() is not None
+    assert {before - after for before, after in pairwise(numbers)} == {DISCARDED_AT_ONCE}
+    assert len(store.due) == 1
 
 
 def test_an_email_is_claimed_once(store: Store, delivery: Delivery) -> None:
