@@ -20,12 +20,13 @@ from granian.log import LogLevels
 
 from application.deadlines import deadline
 from application.ports import Unavailable
-from domain.errors import Conflict, RosterError
+from domain.errors import Conflict
 from entrypoints import logs
 from entrypoints.glibc_malloc import limit_retained_memory
 from entrypoints.granian_server import Server, die_with_parent, reset_sigterm_after_fork, tune_gc
 from entrypoints.open_service import check_open_service
 from entrypoints.settings import BadSetting, Settings
+from entrypoints.start_errors import exit_on_errors, rejected_variables
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -109,14 +110,10 @@ def _check_traces(settings: Settings) -> None:
     """Raises BadSetting if OpenTelemetry rejects one of its own variables."""
     if settings.traces_endpoint is None:
         return
-    try:
-        # Its modules read some of the variables when they are imported.
+    with rejected_variables():
         from entrypoints.traces import check_variables
 
         check_variables()
-    except ValueError as error:
-        problem = f"OpenTelemetry rejects another variable that begins with OTEL_: {error}"
-        raise BadSetting("OTEL_EXPORTER_OTLP_ENDPOINT", problem) from None
 
 
 def _check_files(settings: Settings) -> None:
@@ -302,19 +299,8 @@ def load(master: int, port: int, url: str, workers: int, changes: Path | None = 
     `url` is the URL of the service, and `workers` the number of workers. They share the file
     `changes`, if there are replicas.
     """
-    try:
+    with exit_on_errors():
         return _load(master, port, url, workers, changes)
-    except BadSetting as error:
-        problem, status = str(error), 2
-    except Unavailable as error:
-        problem, status = f"{error.code}: {error.explanation}", 1
-    except RosterError as error:
-        problem, status = f"{error.code}: {error.detail}", 1
-    except OSError as error:
-        file = f": {error.filename}" if error.filename else ""
-        problem, status = f"system_error: {error.strerror or error}{file}", 1
-    _report(f"Error: {problem}")
-    raise SystemExit(status)
 
 
 def _load(master: int, port: int, url: str, workers: int, changes: Path | None) -> "Flask":

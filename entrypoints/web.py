@@ -36,6 +36,7 @@ from entrypoints.account_metrics import add_account_metrics
 from entrypoints.logs import request_logger
 from entrypoints.open_service import check_open_service
 from entrypoints.settings import Settings
+from entrypoints.start_errors import rejected_variables
 from entrypoints.use_cases import RelationshipServices, ResourceServices
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def make_app(
     `replication` are the replicas of the store, whose threads are started.
 
     `log_key` is the key of the hashes that replace principals in the log. Raises BadSetting if
-    a key can't be used, or if the service is open to any web page.
+    a key can't be used, if the service is open to any web page, or if OpenTelemetry rejects a
+    variable.
     """
     check_open_service(settings)
     limits = _request_limits(settings)
@@ -195,11 +197,12 @@ def _open_access(settings: Settings) -> OpenAccess:
 
 
 def _trace(app: "Flask", pools: "Iterable[Pool | None]", database: str) -> None:
-    from adapters.sql.spans import trace
-    from adapters.web.spans import Traced
-    from entrypoints.traces import make_tracer
+    with rejected_variables():
+        from adapters.sql.spans import trace
+        from adapters.web.spans import Traced
+        from entrypoints.traces import make_tracer
 
-    tracer = make_tracer()
+        tracer = make_tracer()
     app.wsgi_app = Traced(app.wsgi_app, tracer)  # type: ignore[method-assign]
     for pool in pools:
         if pool is not None:

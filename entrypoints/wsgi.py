@@ -6,15 +6,14 @@ import starts the threads that send emails and delete expired data.
 """
 
 import os
-import sys
 
-from application.ports import Unavailable
 from entrypoints import logs
 from entrypoints.access import check_keys
 from entrypoints.background import start_background_work
 from entrypoints.container import Container
 from entrypoints.settings import ACCESS_CONTROL, BadSetting, Settings
 from entrypoints.signing_keys import open_signing_keys
+from entrypoints.start_errors import exit_on_errors
 
 
 def _checked(settings: Settings) -> Settings:
@@ -36,15 +35,9 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-try:
+with exit_on_errors():
     _settings = _checked(Settings.of(os.environ))
     logs.configure(_settings.log_format)
     container = Container(settings=_settings)
     app = container.app()
     start_background_work(container, _settings, address=None)
-except BadSetting as error:
-    sys.stderr.write(f"Error: {error}\n")
-    raise SystemExit(2) from None
-except Unavailable as error:
-    sys.stderr.write(f"Error: {error.code}: {error.explanation}\n")
-    raise SystemExit(1) from None

@@ -508,6 +508,18 @@ def test_another_server_with_accounts_needs_a_place_for_emails_and_sends_them(
     assert served.stdout.splitlines()[-1] == "202 1", served.stderr
 
 
+def test_another_server_names_a_folder_of_metrics_that_does_not_exist(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import entrypoints.wsgi"]
+    environment = {
+        "ROSTER_DATABASE_URL": "memory://",
+        "ROSTER_JWT_SECRET": "hush" * 8,
+        "PROMETHEUS_MULTIPROC_DIR": "missing",
+    }
+    refused = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    line = "Error: system_error: No such file or directory: missing/0.lock\n"
+    assert (refused.returncode, refused.stderr) == (1, line)
+
+
 def test_another_server_does_not_start_openly_with_all_origins(
     tmp_path: Path,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -61,16 +62,22 @@ def test_an_unreachable_collector_does_not_delay_the_server(serve: Serve, collec
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be"),
     ],
 )
+@pytest.mark.parametrize(
+    "command",
+    [(ROSTER, "serve", "--port", "0"), (sys.executable, "-c", "import entrypoints.wsgi")],
+    ids=["serve", "wsgi"],
+)
 def test_a_variable_that_opentelemetry_rejects_stops_the_start(
-    sqlite_url: str, name: str, value: str, reason: str
+    sqlite_url: str, command: tuple[str, ...], name: str, value: str, reason: str
 ) -> None:
     environment = {
         "ROSTER_DATABASE_URL": sqlite_url,
+        "ROSTER_JWT_SECRET": "hush" * 8,
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
         name: value,
     }
     ended = subprocess.run(
-        [ROSTER, "serve", "--port", "0"],
+        command,
         env=os.environ | environment,
         capture_output=True,
         text=True,
