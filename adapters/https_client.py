@@ -26,6 +26,7 @@ from urllib.request import getproxies, proxy_bypass
 from adapters.deadline_sockets import Deadline, PlainSocket, TlsSocket, connect, wrap
 
 _PORT: Final = 443
+_PROXY_PORT: Final = 80
 _MAX_PROXY_HEADER_BYTES: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 
@@ -100,16 +101,31 @@ def _connect(host: str, port: int, deadline: Deadline) -> PlainSocket:
     url = getproxies().get("https")
     if not url or proxy_bypass(host):
         return connect(host, port, deadline)
-    proxy = urlsplit(url if "//" in url else f"//{url}")
-    if proxy.scheme not in ("", "http"):  # the password would be sent unencrypted
-        raise FetchError("the proxy must have an http URL")
-    connection = connect(proxy.hostname or "", proxy.port or 80, deadline)
+    proxy, proxy_host, proxy_port = _parse_proxy(url)
+    try:
+        connection = connect(proxy_host, proxy_port, deadline)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise FetchError(f"cannot connect to the proxy of HTTPS_PROXY: {_reason(error)}") from error
     try:
         _tunnel(connection, proxy, host, port, deadline)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _parse_proxy(url: str) -> tuple[SplitResult, str, int]:
+    """Returns the URL of a proxy, its host and its port. Raises FetchError if it is invalid."""
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if not host or parts.scheme not in ("", "http"):  # the password would be sent unencrypted
+        raise FetchError("HTTPS_PROXY must be an http URL such as http://proxy.example.org:3128")
+    return parts, host, port or _PROXY_PORT
 
 
 def _tunnel(

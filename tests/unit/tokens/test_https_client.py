@@ -279,5 +279,31 @@ def test_a_proxy_that_expects_another_protocol_gets_no_password(
     host = serve(proxy(b"", seen), tls=False).split("/")[2]
     monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://ann:secret@{host}")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert reason("https://issuer.example.org/keys") == "the proxy must have an http URL"
+    assert reason("https://issuer.example.org/keys") == INVALID_PROXY
     assert not seen
+
+
+INVALID_PROXY = "HTTPS_PROXY must be an http URL such as http://proxy.example.org:3128"
+
+
+@pytest.mark.parametrize(
+    ("proxy_url", "expected"),
+    [
+        ("http://proxy.example.org:port", INVALID_PROXY),
+        ("http://ann:secret@[::1", INVALID_PROXY),
+        ("http://", INVALID_PROXY),
+        ("127.0.0.1:1", "cannot connect to the proxy of HTTPS_PROXY: Connection refused"),
+        (
+            "http://ann:secret@nowhere.invalid",
+            "cannot connect to the proxy of HTTPS_PROXY: cannot resolve the host: ",
+        ),
+    ],
+)
+def test_names_the_variable_of_a_proxy_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, proxy_url: str, expected: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy_url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    message = reason("https://issuer.example.org/keys")
+    assert message.startswith(expected)
+    assert "secret" not in message
