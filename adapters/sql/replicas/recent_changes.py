@@ -86,11 +86,14 @@ class RecentChanges:
         return RecentChange(position, is_unknown)
 
     def _claim(self) -> int:
-        """Claims a part that no other process has. The system frees it when this process ends."""
+        """Claims a part that no other process has. The system frees it when this process ends.
+
+        Raises OSError if the system cannot lock the file.
+        """
         if self._descriptor < 0:
             return 0
         for number in range(len(self._parts)):
-            with suppress(OSError):
+            with suppress(BlockingIOError, PermissionError):  # another process has it (fcntl(2))
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
                 return number
         raise RuntimeError("there are more processes than parts")

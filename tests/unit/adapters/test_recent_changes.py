@@ -232,3 +232,14 @@ def test_a_file_that_cannot_be_locked_is_removed(
     with pytest.raises(OSError, match="No locks available"), shared_file(2):
         pass
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_part_that_cannot_be_locked_is_reported_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with pytest.raises(OSError, match="No locks available"):
+        RecentChanges(file)
