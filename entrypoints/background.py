@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 def start_background_work(
     container: "Container", settings: Settings, *, address: str | None
 ) -> None:
-    """Starts the daemon threads of this process. `address` is the URL of the service, if known."""
+    """Starts the daemon threads of this process. `address` is the URL of the service, if known.
+
+    Raises BadSetting if emails cannot be sent with the settings.
+    """
     Maintenance(container.store(), batch_seconds=settings.request_seconds).start()
     if accounts := container.accounts():
         from entrypoints.mail import make_delivery

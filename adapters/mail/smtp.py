@@ -20,6 +20,7 @@ SECONDS: Final = 30.0
 """The time limit of an attempt. It is less than the lease of an email."""
 _QUIT_SECONDS: Final = 1.0
 _PORTS: Final = {"smtp": 587, "smtps": 465}
+_CONTINUE_AUTH: Final = 334
 _START_INPUT: Final = 354
 _TIMED_OUT: Final = "the server did not respond in time"
 _ENHANCED_CODE: Final = re.compile(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?= |\Z)")
@@ -167,7 +168,7 @@ class _Client(smtplib.SMTP):
         elif "LOGIN" in mechanisms:
             reply = self.docmd("AUTH", "LOGIN")
             for each in (user, password):
-                if reply[0] == 334:
+                if reply[0] == _CONTINUE_AUTH:
                     reply = self.docmd(b64encode(each.encode()).decode())
             self._check(reply, "AUTH")
         else:

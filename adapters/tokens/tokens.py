@@ -51,7 +51,10 @@ def sign(
     issuer: str | None = None,
     audience: str | None = None,
 ) -> str:
-    """Signs a token with HS256. It is valid for `seconds` from now."""
+    """Signs a token with HS256. It is valid for `seconds` from now.
+
+    Raises ValueError if `secret_bytes` does.
+    """
     now = int(time())
     claims = {"iss": issuer, "sub": subject, "aud": audience, "scope": " ".join(scopes)}
     present = {name: value for name, value in claims.items() if value is not None}

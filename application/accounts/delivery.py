@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from application.accounts.counts import ResultCounts
 from application.accounts.sessions import digest
-from application.accounts.users import find
+from application.accounts.users import find_user
 from application.deadlines import deadline
 from application.ports import (
     Context,
@@ -125,7 +125,7 @@ class Delivery:
             waiting = outbox.claim(work.now, until=work.now + LEASE)
             if waiting is None:
                 return None, False
-            user = None if waiting.user_id is None else find(work, waiting.user_id)
+            user = None if waiting.user_id is None else find_user(work, waiting.user_id)
             if user is not None or waiting.template is Template.SIGNUP:
                 return self._with_link(work, waiting, user), True
             outbox.remove(waiting.id)

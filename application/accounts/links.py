@@ -25,7 +25,7 @@ from application.accounts.passwords import (
     set_password,
 )
 from application.accounts.sessions import Client, digest
-from application.accounts.users import context_of, existing, find, find_by_email
+from application.accounts.users import context_of, find_by_email, find_user, get_user
 from application.audit import EventAction
 from application.ports import (
     Context,
@@ -137,7 +137,7 @@ class LinkRequests:
 
         def unit(work: UnitOfWork) -> None:
             for user_id in user_ids:
-                user = existing(work, user_id)
+                user = get_user(work, user_id)
                 notify(work, Template.INVITATION, user)
                 record(work, user_id, EventAction.INVITED)
 
@@ -172,7 +172,7 @@ class LinkRequests:
         self._policy.authorize(context.principal, Action.CREATE, USER_TYPE.name)
 
         def unit(work: UnitOfWork) -> None:
-            existing(work, user_id)
+            get_user(work, user_id)
             invalidate_links(work, user_id)
 
         self._run(context, unit, for_update=True)
@@ -283,7 +283,7 @@ def _owner_of(work: UnitOfWork, link: EmailedLink) -> User | None:
     """
     if link.user_id is None:
         return None
-    user = find(work, link.user_id)
+    user = find_user(work, link.user_id)
     if user is None or (link.purpose is not Purpose.INVITATION and not user.is_active):
         raise LinkInvalid
     if link.purpose is not Purpose.EMAIL and email_key(link.email) != user.email_key:

@@ -1,7 +1,7 @@
 """Lockouts, which an operator can end."""
 
 from application.accounts.guessing import forget_failures
-from application.accounts.users import existing
+from application.accounts.users import get_user
 from application.ports import Context, UnitOfWork, UnitRunner
 
 
@@ -18,6 +18,6 @@ class Lockouts:
         """
 
         def unit(work: UnitOfWork) -> None:
-            forget_failures(work, existing(work, user_id).email_key)
+            forget_failures(work, get_user(work, user_id).email_key)
 
         self._run(context, unit, for_update=True)

@@ -22,7 +22,7 @@ from domain.passwords import normalize
 
 SUCCEEDED: Final = "succeeded"
 _ATTEMPTS: Final = 3
-"""Two logins at the same time may both replace an outdated hash."""
+"""The maximum number of attempts. Another login may replace an outdated hash at the same time."""
 
 
 class _Candidate(NamedTuple):

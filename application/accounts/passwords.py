@@ -10,7 +10,7 @@ from application.accounts.events import record
 from application.accounts.guessing import Attempt, GuessingLimits, forget_failures
 from application.accounts.notices import notify
 from application.accounts.sessions import Client, end_sessions
-from application.accounts.users import existing, find_by_email
+from application.accounts.users import find_by_email, get_user
 from application.audit import EventAction
 from application.ports import (
     ConcurrentUpdate,
@@ -98,7 +98,7 @@ class OwnPassword:
         """
 
         def read(work: UnitOfWork) -> tuple[Attempt, str | None]:
-            user = existing(work, user_id)
+            user = get_user(work, user_id)
             attempt = Attempt(user.email_key, self._client.network)
             self._limits.check(work, attempt, user_id=user_id)
             return attempt, work.accounts.accounts.get(user_id).password_hash
@@ -122,7 +122,7 @@ def require_unchanged(work: UnitOfWork, user_id: int, session_id: str, stored: s
     `stored` is the hash of that password. Raises InvalidToken if the session has ended, and
     ConcurrentUpdate if the user has another hash.
     """
-    user = existing(work, user_id)
+    user = get_user(work, user_id)
     password_hash = work.accounts.accounts.get(user_id).password_hash
     session = work.accounts.sessions.get(session_id)
     if not user.is_active or session is None or session.has_expired(work.now):
@@ -165,7 +165,7 @@ class PasswordCommands:
         self._new_passwords.check(new)
         own = OwnPassword(self._run, self._hasher, self._limits, client)
         stored = own.verify(user_id, current, context, attribute=CURRENT_PASSWORD)
-        user = self._run(context, lambda work: existing(work, user_id))
+        user = self._run(context, lambda work: get_user(work, user_id))
         new_hash = self._new_passwords.hash(new, personal=(user.email, user.name))
 
         def unit(work: UnitOfWork) -> None:

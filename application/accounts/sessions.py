@@ -10,7 +10,7 @@ from application.access import Action, Policy, Principal, ScopePolicy, SessionCl
 from application.accounts.config import AccountConfig
 from application.accounts.errors import InvalidGrant, InvalidScope, SessionNotFound
 from application.accounts.events import record
-from application.accounts.users import authorize, context_of, find
+from application.accounts.users import authorize, context_of, find_user
 from application.audit import EventAction
 from application.ports import (
     AccessClaims,
@@ -84,7 +84,10 @@ class SessionTokens:
         return self._issue(work, session, user)
 
     def has_ended(self, session: Session, now: datetime) -> bool:
-        """Returns True if the session has expired, or has by a setting that is shorter now."""
+        """Returns True if the session has expired, by its stored time or by the current settings.
+
+        The settings may have been shortened since its last use.
+        """
         return session.has_expired(now) or (
             self._expiry(session.creation_time, session.use_time) <= now
         )
@@ -245,7 +248,7 @@ class SessionCommands(SessionTermination):
             token = sessions.token(token_digest)  # as it is now that the session is locked
             if token is None or session is None or self._tokens.has_ended(session, work.now):
                 return None
-            user = find(work, session.user_id)
+            user = find_user(work, session.user_id)
             if user is None or not user.is_active:
                 return None
             if token.use_time is None:

@@ -31,7 +31,7 @@ def find_by_email(work: UnitOfWork, text: str) -> User | None:
     return work.repository(USER_TYPE).find_by_keys(EMAIL, [text]).get(key)
 
 
-def find(work: UnitOfWork, user_id: int) -> User | None:
+def find_user(work: UnitOfWork, user_id: int) -> User | None:
     """Returns the user with the id, or None."""
     try:
         return work.repository(USER_TYPE).get(user_id)
@@ -39,9 +39,9 @@ def find(work: UnitOfWork, user_id: int) -> User | None:
         return None
 
 
-def existing(work: UnitOfWork, user_id: int) -> User:
+def get_user(work: UnitOfWork, user_id: int) -> User:
     """Returns the user with the id. Raises UserNotFound."""
-    if (user := find(work, user_id)) is None:
+    if (user := find_user(work, user_id)) is None:
         raise UserNotFound(user_id)
     return user
 

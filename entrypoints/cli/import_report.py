@@ -75,6 +75,7 @@ class Report:
 
 
 def print_summary(summary: "ImportSummary", options: "ImportOptions", *, as_json: bool) -> None:
+    """Prints the numbers of records by result, as a line or as a document."""
     from dataclasses import asdict
 
     import orjson
