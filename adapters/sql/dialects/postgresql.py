@@ -269,6 +269,10 @@ def _connect(parameters: dict[str, Any]) -> Session:
         )
     except psycopg2.OperationalError as error:
         raise _with_address(error, parameters) from error
+    except UnicodeDecodeError as error:
+        # Until a session has begun, the messages have the encoding of the server's locale.
+        rejection = psycopg2.OperationalError(bytes(error.object).decode(errors="replace"))
+        raise _with_address(rejection, parameters) from error
     connection.cursor_factory = _Cursor
     connection.incoming = _poll(connection, POLL_READ)
     extensions.register_type(_TIMESTAMPTZ, connection)

@@ -1,7 +1,10 @@
 """The meaning of the databases' errors, with hand-made errors."""
 
+import socket
 import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import psycopg2
 import pymysql
@@ -194,3 +197,45 @@ def test_a_path_that_cannot_be_examined_is_unavailable_with_the_reason(tmp_path:
         pass
     assert caught.value.reason is not None
     assert caught.value.reason.endswith("/roster.db: File name too long.")
+
+
+@pytest.fixture
+def rejecting_server() -> Iterator[Callable[[bytes], int]]:
+    """Starts a server that rejects a session of PostgreSQL with a message, and returns its port."""
+    threads = []
+
+    def start(message: bytes) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        fields = b"SFATAL\0VFATAL\0C53300\0M" + message + b"\0\0"
+
+        def run() -> None:
+            with listener, listener.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+
+        threads.append(Thread(target=run))
+        threads[-1].start()
+        return int(listener.getsockname()[1])
+
+    yield start
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("désolé, trop de clients".encode("latin-1"), "d�sol�, trop de clients"),
+        ("désolé, trop de clients".encode(), "désolé, trop de clients"),
+    ],
+)
+def test_a_rejection_in_the_encoding_of_the_server_is_unavailable(
+    rejecting_server: Callable[[bytes], int], message: bytes, shown: str
+) -> None:
+    port = rejecting_server(message)
+    engine = make_engine(f"postgresql://ann:secret@127.0.0.1:{port}/roster?sslmode=disable")
+    with pytest.raises(Unavailable) as caught, read_connection(engine):
+        pass
+    assert caught.value.reason is not None
+    assert f'"127.0.0.1", port {port} failed: FATAL: {shown}.' in caught.value.reason
