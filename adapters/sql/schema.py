@@ -9,10 +9,11 @@ Alembic takes half a second to import, so only the functions that need it import
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, column, func, inspect, select, table, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.sql import (  # noqa: F401 (they declare their tables)
     account_tables,
@@ -170,7 +171,8 @@ def _plain_type_names(connection: Connection) -> Iterator[None]:
         connection.exec_driver_sql("SET LOCAL quote_all_identifiers = off")
         yield
     finally:
-        connection.exec_driver_sql("ROLLBACK")
+        with suppress(SQLAlchemyError):  # it fails only after the connection was lost
+            connection.exec_driver_sql("ROLLBACK")
 
 
 def adopt(connection: Connection, stamp: Callable[[str], None]) -> None:

@@ -346,6 +346,32 @@ def test_a_migration_reports_why_it_lost_its_connection(
     assert cause in caught.value.explanation
 
 
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        ("postgresql_18", "terminating connection"),
+        ("mariadb", "gone away"),
+    ],
+)
+def test_a_comparison_of_the_tables_reports_why_it_lost_its_connection(
+    new_engine: Callable[[str], Engine], kind: str, cause: str
+) -> None:
+    engine = new_engine(kind)
+    schema.upgrade(engine)
+    statements: list[str] = []
+
+    def end_session(connection: Connection, _: object, statement: str, *__: object) -> None:
+        statements.append(statement)
+        if len(statements) == 10:
+            with engine.connect() as other:
+                other.exec_driver_sql(END_SESSION[kind].format(session_of(connection)))
+
+    event.listen(engine, "before_cursor_execute", end_session)
+    with pytest.raises(Unavailable) as caught:
+        schema.drift(engine)
+    assert cause in caught.value.explanation
+
+
 END_SESSION = {"postgresql_18": "SELECT pg_terminate_backend({}, 10000)", "mariadb": "KILL {}"}
 
 
