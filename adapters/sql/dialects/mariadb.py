@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from errno import EAFNOSUPPORT
 from typing import Any
 
 from pymysql.connections import Connection as Session
@@ -207,13 +208,15 @@ def _open_socket(session: Session) -> socket.socket:
     if session.unix_socket:
         return _connect_socket(socket.AF_UNIX, session.unix_socket)
     addresses = socket.getaddrinfo(session.host, session.port, type=socket.SOCK_STREAM)
+    failure: OSError | None = None
     for position, (family, _, _, _, address) in enumerate(addresses):
         try:
             with deadline((time_left() or 0.0) / (len(addresses) - position)):
                 return _connect_socket(family, address)
         except OSError as error:
-            failure = error
-    raise failure
+            if failure is None or error.errno != EAFNOSUPPORT:  # such as a system without IPv6
+                failure = error
+    raise failure or OSError("the host has no address")
 
 
 def _connect_socket(family: int, address: Any) -> socket.socket:

@@ -239,3 +239,22 @@ def test_a_rejection_in_the_encoding_of_the_server_is_unavailable(
         pass
     assert caught.value.reason is not None
     assert f'"127.0.0.1", port {port} failed: FATAL: {shown}.' in caught.value.reason
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_the_reason_is_that_of_an_address_that_the_system_supports(
+    monkeypatch: pytest.MonkeyPatch, position: int
+) -> None:
+    """A host may have an IPv6 address, and the system no IPv6."""
+    refused = socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1)
+    addresses: list[object] = [refused]
+    addresses.insert(position, (UNKNOWN_FAMILY, socket.SOCK_STREAM, 0, "", ("::1", 1)))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    engine = make_engine("mariadb+pymysql://ann:secret@database.example/roster")
+    with pytest.raises(Unavailable) as caught, read_connection(engine):
+        pass
+    assert caught.value.reason is not None
+    assert "Connection refused" in caught.value.reason
+
+
+UNKNOWN_FAMILY = 255
