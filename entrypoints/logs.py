@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ _STAMPED: list[Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _as_text = structlog.dev.ConsoleRenderer(
     colors=False, exception_formatter=structlog.dev.plain_traceback
 )
@@ -121,4 +123,9 @@ def _escape(line: str) -> str:
 
 
 def _json(event: object, **_: object) -> str:
-    return _escape(orjson.dumps(event, default=str).decode())
+    """Returns an entry as JSON. Bytes that are not UTF-8, as in names of files, become U+FFFD."""
+    try:
+        text = orjson.dumps(event, default=str).decode()
+    except orjson.JSONEncodeError:
+        text = _LONE_SURROGATE.sub("\ufffd", json.dumps(event, default=str, ensure_ascii=False))
+    return _escape(text)

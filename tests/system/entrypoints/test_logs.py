@@ -67,6 +67,20 @@ def test_every_event_begins_one_line(log_format: str, capsys: pytest.CaptureFixt
         assert "    ValueError: \\u001b[2J" in written
 
 
+@pytest.mark.parametrize("value", ["keys\udcff.json", ["keys\udcff.json"], 2**70])
+def test_any_value_can_be_logged(
+    log_format: str, capsys: pytest.CaptureFixture[str], value: object
+) -> None:
+    """Otherwise the request or the start that logs the name of a file would fail."""
+    logs.configure(log_format)
+    structlog.get_logger().warning("unreadable", file=value)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.isprintable()
+    assert ("keys" if value != 2**70 else str(2**70)) in line
+    if log_format == "json":
+        assert json.loads(line)["event"] == "unreadable"
+
+
 def test_an_entry_for_a_full_disk_is_lost(log_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the request that is logged, or the thread that logs, would fail."""
     with (
