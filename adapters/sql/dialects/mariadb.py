@@ -8,6 +8,7 @@ import re
 import select
 import socket
 import ssl
+import struct
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from errno import EAFNOSUPPORT
@@ -69,6 +70,8 @@ _DESCRIBE_SERVER = "SELECT VERSION(), @@wsrep_on"
 _DESCRIBE_SERVER_WITHOUT_GALERA = "SELECT VERSION(), 0"
 _ON_GALERA = "galera"
 """The key in the dictionary `info` of a pooled connection: True for a node of Galera."""
+_MALFORMED = (AssertionError, IndexError, ValueError, struct.error)
+"""The errors of the driver while it reads a malformed greeting."""
 _BOOLEAN_OPTIONS = ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
 
 
@@ -181,12 +184,12 @@ def _connect(
     _: Dialect, record: ConnectionPoolEntry, __: Any, parameters: dict[str, Any]
 ) -> Session:
     session = _unopened_session(parameters)
+    address = session.unix_socket or f"{session.host}:{session.port}"
     with deadline(session.connect_timeout or CONNECT_SECONDS):
         try:
             connected_socket = _open_socket(session)
         except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            address = session.unix_socket or f"{session.host}:{session.port}"
             message = f"Can't connect to '{address}': {reason}"
             raise OperationalError(CR.CR_CONN_HOST_ERROR, message) from error
         record.info["descriptor"] = connected_socket.fileno()
@@ -194,8 +197,11 @@ def _connect(
             session.connect(connected_socket)
             record.info[_ON_GALERA] = _check_server(session)
             session.query(_SET_ON_GALERA if record.info[_ON_GALERA] else _SET)
-        except BaseException:
+        except BaseException as error:
             connected_socket.close()
+            if isinstance(error, _MALFORMED):
+                message = f"The server at '{address}' does not speak MariaDB's protocol"
+                raise OperationalError(CR.CR_MALFORMED_PACKET, message) from error
             raise
     return session
 

@@ -258,3 +258,31 @@ def test_the_reason_is_that_of_an_address_that_the_system_supports(
 
 
 UNKNOWN_FAMILY = 255
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"\x01\0\0\0\x0a",
+        b"\x04\0\0\0\x09abc",
+        b"\x15\0\0\0\x0a10.11.2-MariaDB\0abc!",
+        b"SSH-2.0-server\r\n",
+        b"",
+    ],
+)
+def test_a_server_of_another_protocol_is_unavailable(greeting: bytes) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def greet() -> None:
+        with listener, listener.accept()[0] as connection:
+            connection.sendall(greeting)
+
+    server = Thread(target=greet)
+    server.start()
+    port = listener.getsockname()[1]
+    engine = make_engine(f"mariadb+pymysql://ann:secret@127.0.0.1:{port}/roster")
+    with pytest.raises(Unavailable) as caught, read_connection(engine):
+        pass
+    server.join(20)
+    assert caught.value.reason
+    assert "secret" not in caught.value.reason
