@@ -59,7 +59,10 @@ def make_account_services(
     clock: Clock,
     policy: Policy,
 ) -> AccountServices:
-    """Creates the use cases of accounts. `readers` are those of the resources, in their order."""
+    """Creates the use cases of accounts. `readers` are those of the resources, in their order.
+
+    Raises BadSetting if the block list of passwords cannot be read.
+    """
     issuer = make_issuer(settings, keys)
     config = make_config(settings, [each.type.name for each in resources])
     (position,) = [n for n, each in enumerate(resources) if each.type is USER_TYPE]
