@@ -21,8 +21,9 @@ from application.accounts.passwords import (
     NewPasswords,
     OwnPassword,
     invalidate_links,
-    require_unchanged,
+    repeat_if_replaced,
     set_password,
+    unchanged_user,
 )
 from application.accounts.sessions import Client, digest
 from application.accounts.users import context_of, find_by_email, find_user, get_user
@@ -194,19 +195,25 @@ class LinkRequests:
         """
         _check(email=email)
         own = OwnPassword(self._run, self._hasher, self._limits, client)
-        stored = own.verify(user_id, password, context, attribute=PASSWORD)
 
-        def unit(work: UnitOfWork) -> None:
-            user = require_unchanged(work, user_id, session_id, stored)
-            owner = find_by_email(work, email)
-            if not count_email(work, email_key(email)):
-                return
-            if owner and owner.id != user.id:
-                notify(work, Template.TAKEN, owner)
-            else:
-                send(work, Template.EMAIL, email, user_id=user.id)
+        def attempt() -> bool:
+            stored = own.verify(user_id, password, context, attribute=PASSWORD)
 
-        self._run(context, unit, for_update=True)
+            def unit(work: UnitOfWork) -> bool:
+                user = unchanged_user(work, user_id, session_id, stored)
+                if user is None:
+                    return False
+                owner = find_by_email(work, email)
+                if count_email(work, email_key(email)):
+                    if owner and owner.id != user.id:
+                        notify(work, Template.TAKEN, owner)
+                    else:
+                        send(work, Template.EMAIL, email, user_id=user.id)
+                return True
+
+            return self._run(context, unit, for_update=True)
+
+        repeat_if_replaced(attempt)
 
 
 def _discard(work: UnitOfWork, email: str) -> None:

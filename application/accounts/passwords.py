@@ -1,6 +1,6 @@
 """Passwords: the rules of new ones, and what setting or changing one causes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from application.access import InvalidToken
@@ -30,6 +30,7 @@ GUESSABLE: Final = Problem(
 )
 PASSWORD: Final = "password"
 CURRENT_PASSWORD: Final = "current_password"
+_ATTEMPTS: Final = 3
 
 
 class NewPasswords:
@@ -116,20 +117,28 @@ class OwnPassword:
         raise WrongPassword(attribute)
 
 
-def require_unchanged(work: UnitOfWork, user_id: int, session_id: str, stored: str) -> User:
+def repeat_if_replaced(attempt: Callable[[], bool]) -> None:
+    """Calls `attempt` again if it returns False, because the hash that it verified was replaced.
+
+    A login may replace an outdated hash, and the password is then still right. Raises
+    ConcurrentUpdate if each of several attempts returns False.
+    """
+    if not any(attempt() for _ in range(_ATTEMPTS)):
+        raise ConcurrentUpdate
+
+
+def unchanged_user(work: UnitOfWork, user_id: int, session_id: str, stored: str) -> User | None:
     """Returns the user, if nothing has ended their session since their password was verified.
 
-    `stored` is the hash of that password. Raises InvalidToken if the session has ended, and
-    ConcurrentUpdate if the user has another hash.
+    `stored` is the hash of that password. Returns None if the user has another hash. Raises
+    InvalidToken if the session has ended.
     """
     user = get_user(work, user_id)
     password_hash = work.accounts.accounts.get(user_id).password_hash
     session = work.accounts.sessions.get(session_id)
     if not user.is_active or session is None or session.has_expired(work.now):
         raise InvalidToken("The session of the token has ended.")
-    if password_hash != stored:
-        raise ConcurrentUpdate
-    return user
+    return user if password_hash == stored else None
 
 
 class PasswordCommands:
@@ -164,23 +173,30 @@ class PasswordCommands:
         """
         self._new_passwords.check(new)
         own = OwnPassword(self._run, self._hasher, self._limits, client)
-        stored = own.verify(user_id, current, context, attribute=CURRENT_PASSWORD)
-        user = self._run(context, lambda work: get_user(work, user_id))
-        new_hash = self._new_passwords.hash(new, personal=(user.email, user.name))
 
-        def unit(work: UnitOfWork) -> None:
-            user = require_unchanged(work, user_id, session_id, stored)
-            accounts = work.accounts.accounts
-            account = accounts.get(user_id)
-            accounts.save(account._replace(password_hash=new_hash, password_time=work.now))
-            record(work, user_id, EventAction.PASSWORD_CHANGED)
-            sessions = work.accounts.sessions.of_user(user_id)
-            end_sessions(work, user_id, [each for each in sessions if each.id != session_id])
-            invalidate_links(work, user_id)
-            forget_failures(work, user.email_key)
-            notify(work, Template.PASSWORD_CHANGED, user)
+        def attempt() -> bool:
+            stored = own.verify(user_id, current, context, attribute=CURRENT_PASSWORD)
+            user = self._run(context, lambda work: get_user(work, user_id))
+            new_hash = self._new_passwords.hash(new, personal=(user.email, user.name))
 
-        self._run(context, unit, for_update=True)
+            def unit(work: UnitOfWork) -> bool:
+                user = unchanged_user(work, user_id, session_id, stored)
+                if user is None:
+                    return False
+                accounts = work.accounts.accounts
+                account = accounts.get(user_id)
+                accounts.save(account._replace(password_hash=new_hash, password_time=work.now))
+                record(work, user_id, EventAction.PASSWORD_CHANGED)
+                sessions = work.accounts.sessions.of_user(user_id)
+                end_sessions(work, user_id, [each for each in sessions if each.id != session_id])
+                invalidate_links(work, user_id)
+                forget_failures(work, user.email_key)
+                notify(work, Template.PASSWORD_CHANGED, user)
+                return True
+
+            return self._run(context, unit, for_update=True)
+
+        repeat_if_replaced(attempt)
 
     def set(self, email: str, password: str, context: Context) -> User:
         """Sets the password of the user with an email, for an operator. Returns the user.

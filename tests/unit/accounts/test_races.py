@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from accounts_service import ANONYMOUS, HOME, NEW_PASSWORD, AccountService
+from accounts_service import ANONYMOUS, HOME, NEW_PASSWORD, PASSWORD, AccountService
 
 from application.access import InvalidToken
-from application.accounts.errors import InvalidCredentials
-from application.ports import ConcurrentUpdate
+from application.accounts.errors import InvalidCredentials, WrongPassword
+from application.ports import ConcurrentUpdate, UnitOfWork
 from domain.accounts import Purpose
 from domain.errors import RosterError
 from domain.users import User, UserChanges
@@ -30,6 +30,14 @@ def deactivate(service: AccountService, user: User) -> None:
 
 def delete(service: AccountService, user: User) -> None:
     service.users.delete(user.id, ANONYMOUS)
+
+
+def set_hash(service: AccountService, user: User, password_hash: str) -> None:
+    def unit(work: UnitOfWork) -> None:
+        accounts = work.accounts.accounts
+        accounts.save(accounts.get(user.id)._replace(password_hash=password_hash))
+
+    service.run(ANONYMOUS, unit)
 
 
 def end_sessions(service: AccountService, user: User) -> None:
@@ -73,12 +81,60 @@ def test_a_session_that_ends_meanwhile_changes_nothing(
     assert "password_changed" not in service.events(user)
 
 
-def test_an_address_requires_the_password_of_this_moment(service: AccountService) -> None:
-    service.user()
+@pytest.mark.parametrize("action", ["email", "password"])
+def test_an_action_requires_the_password_of_this_moment(
+    service: AccountService, action: str
+) -> None:
+    """For example, a client sends a change of the password twice at the same time."""
+    user = service.user()
     session = service.log_in().session
     service.hasher.meanwhile = lambda: service.change_password(session)
+    with pytest.raises(WrongPassword):
+        if action == "email":
+            service.request_email(session, "thief@example.org")
+        else:
+            service.change_password(session, new="the password of the second request")
+    assert service.log_in(password=NEW_PASSWORD)
+    assert ("email", "thief@example.org") not in service.sent_emails()
+    assert service.events(user).count("password_changed") == 1
+
+
+@pytest.mark.parametrize("action", ["email", "password"])
+def test_an_action_succeeds_if_a_login_replaces_the_hash_meanwhile(
+    service: AccountService, action: str
+) -> None:
+    user = service.user()
+    session = service.log_in().session
+    set_hash(service, user, f"old {PASSWORD}")
+    service.hasher.meanwhile = service.log_in
+    if action == "email":
+        service.request_email(session, "new@example.org")
+        assert ("email", "new@example.org") in service.sent_emails()
+    else:
+        service.change_password(session)
+        assert service.log_in(password=NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("action", ["email", "password"])
+def test_an_action_fails_if_the_hash_is_replaced_at_each_attempt(
+    service: AccountService, action: str
+) -> None:
+    user = service.user()
+    session = service.log_in().session
+    hashes = [f"old {PASSWORD}", f"hash {PASSWORD}"] * 2
+
+    def replace() -> None:
+        set_hash(service, user, hashes.pop())
+        if hashes:
+            service.hasher.meanwhile = replace
+
+    set_hash(service, user, hashes.pop())
+    service.hasher.meanwhile = replace
     with pytest.raises(ConcurrentUpdate):
-        service.request_email(session, "thief@example.org")
+        if action == "email":
+            service.request_email(session, "new@example.org")
+        else:
+            service.change_password(session)
 
 
 def test_guesses_with_a_stolen_token_are_limited_over_all_networks(
