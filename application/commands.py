@@ -116,6 +116,10 @@ class Commands(Generic[N, E]):
 
         return self._run(context, unit)
 
+    def lock(self, entity_ids: Collection[int], context: Context) -> None:
+        """Locks the entities that exist, if the commands are part of an open unit of work."""
+        self._run(context, lambda work: work.repository(self._type).lock(entity_ids))
+
     def delete(
         self, entity_id: int, context: Context, *, expected: Container[int] | None = None
     ) -> None:

@@ -163,6 +163,15 @@ class Delete:
 Operation = Create | Change | Delete | SetReference | ChangeLinks
 
 
+def _locked_id(operation: Operation) -> int | None:
+    """Returns the id of the entity that the operation locks, if it exists before all operations."""
+    if isinstance(operation, Create):
+        return None
+    if isinstance(operation, ChangeLinks) and operation.action is not LinkAction.REPLACE:
+        return None
+    return operation.target if isinstance(operation.target, int) else None
+
+
 class OperationRefused(Exception):
     """An operation failed, so that no operation had an effect.
 
@@ -215,6 +224,7 @@ class Operations:
         def unit(work: UnitOfWork) -> Results:
             runner = nested(work)
             commands = {name: bind(runner) for name, bind in self._commands.items()}
+            _lock_targets(operations, commands, context)
             results: list[Entity | None] = []
             for position, operation in enumerate(operations):
                 with _tag_position(position, results):
@@ -228,3 +238,24 @@ class Operations:
             return results
 
         return run(context, unit)
+
+
+def _lock_targets(
+    operations: Sequence[Operation], commands: Mapping[str, AnyCommands], context: Context
+) -> None:
+    """Locks the existing entities that the operations change, in the same order in all units.
+
+    Units that lock the same entities in different orders would wait for each other. Does nothing if
+    the operations themselves lock them in this order: by type, then by id.
+    """
+    positions = {name: position for position, name in enumerate(commands)}
+    targets = dict.fromkeys(
+        (positions[each.type], target_id)
+        for each in operations
+        if (target_id := _locked_id(each)) is not None
+    )
+    if [*targets] == sorted(targets):
+        return
+    for name, position in positions.items():
+        if ids := [target_id for of_type, target_id in targets if of_type == position]:
+            commands[name].lock(ids, context)

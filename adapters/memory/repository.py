@@ -77,6 +77,9 @@ class MemoryRepository(Repository[N, E]):
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
         return _get_many(self._rows.by_id, entity_ids)
 
+    def lock(self, entity_ids: Collection[int]) -> None:
+        """Does nothing: units run one after another."""
+
     def page(self, search: Search) -> Page[E]:
         return page_of(self._rows.by_id.values(), search, self._related)
 

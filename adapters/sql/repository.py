@@ -101,6 +101,8 @@ class EntityTable(Generic[N, E]):
         by_ids = select(*columns).where(is_among(table.c.id, "ids")).order_by(table.c.id)
         self.get_many = CompiledStatement(by_ids)
         self.get_many_for_update = CompiledStatement(by_ids.with_for_update())
+        # Lets other transactions insert rows that refer to the entities.
+        self.lock = CompiledStatement(by_ids.with_for_update(key_share=True))
         self.find = {key: select(*columns).where(_among(col)) for key, col in self.unique.items()}
         self.ids_by_keys = {key: KeyLookup(col, table.c.id) for key, col in self.unique.items()}
         self.remove = CompiledStatement(delete(table).where(self._has_expected_version))
@@ -267,6 +269,14 @@ class SqlRepository(Repository[N, E]):
         table = self._table
         statement = table.get_many_for_update if self._for_update else table.get_many
         return _get_many(table, statement, self._connection, entity_ids)
+
+    def lock(self, entity_ids: Collection[int]) -> None:
+        """On SQLite, the transaction excludes all others."""
+        ids = possible_ids(entity_ids)
+        if ids and self._connection.dialect.name != "sqlite":
+            table = self._table
+            statement = table.get_many_for_update if self._for_update else table.lock
+            statement.rows(self._connection, {"ids": ids})
 
     def page(self, search: Search) -> Page[E]:
         table = self._table

@@ -45,6 +45,12 @@ class Repository(Protocol[N_contra, E]):
         Runs one statement for up to 25,000 ids.
         """
 
+    def lock(self, entity_ids: Collection[int]) -> None:
+        """Locks the entities that exist until the unit ends, by ascending id.
+
+        No other unit can change or delete them meanwhile.
+        """
+
     def page(self, search: Search) -> Page[E]:
         """Returns the part of the list that the search selects, with the changes of the unit.
 

@@ -5,26 +5,32 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import permutations
 from random import Random
 from threading import Barrier, Event
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
-from contract.stores.directories import ANONYMOUS, RelatedDirectory
+from contract.stores.directories import ANONYMOUS, RELATIONSHIPS, RelatedDirectory
 
+from application.commands import Commands
 from application.deadlines import deadline
-from application.groups import MEMBERSHIPS
-from application.ports import ConcurrentUpdate, LinkChange
+from application.groups import GROUP_TYPE, MEMBERSHIPS
+from application.operations import Change, Operation, Operations
+from application.ports import ConcurrentUpdate, Context, LinkChange, UnitOfWork
 from application.relationships import RelatedNotFound, fingerprint
 from application.search import Search, Slice
 from application.units import retrying
+from application.users import USER_TYPE
 from domain.attributes import StaleVersion
 from domain.errors import RosterError
 from domain.groups import GroupChanges, GroupNotFound
-from domain.users import UserNotFound
+from domain.users import UserChanges, UserNotFound
 
 THREADS = 8
 MEMBERS, GROUPS = MEMBERSHIPS.ends
+
+T = TypeVar("T")
 
 
 def at_once(works: Sequence[Callable[[], object]]) -> list[object]:
@@ -179,6 +185,46 @@ def test_deletions_and_additions_leave_no_half_memberships(related: RelatedDirec
     assert Counter({each: n for each, n in by_groups.items() if each[0] != groups[0]}) == Counter(
         stored
     )
+
+
+@pytest.mark.parametrize("for_update", [False, True])
+def test_operations_in_any_order_do_not_wait_for_each_other(
+    related: RelatedDirectory, for_update: bool
+) -> None:
+    """Each request changes the same users and groups in another order.
+
+    A deadlock would be a ConcurrentUpdate.
+    """
+    users = people(related, 2)
+    groups = [related.group(f"g{number}") for number in range(2)]
+    perform = Operations(
+        {
+            "users": partial(Commands, USER_TYPE, relationships=RELATIONSHIPS),
+            "groups": partial(Commands, GROUP_TYPE, relationships=RELATIONSHIPS),
+        }
+    )
+
+    def operations(number: int) -> list[Operation]:
+        name = f"n{number}"
+        return [
+            *(Change("users", each, UserChanges({"name": name})) for each in users),
+            *(Change("groups", each, GroupChanges({"description": name})) for each in groups),
+        ]
+
+    def run(context: Context, unit: Callable[[UnitOfWork], T], /, **_: bool) -> T:
+        with related.begin(context, for_update=for_update) as work:
+            return unit(work)
+
+    def change(order: tuple[int, ...]) -> object:
+        changes = operations(hash(order))
+        return perform([changes[each] for each in order], run, ANONYMOUS)
+
+    orders = [*permutations(range(4))]
+    if not for_update:
+        orders.remove((0, 1, 2, 3))  # it takes no locks before the first change
+    outcomes = at_once([partial(change, order) for order in orders])
+    assert [each for each in outcomes if isinstance(each, Exception)] == []
+    assert related.user_reader.get(users[0]).version == 1 + len(orders)
 
 
 # In the other stores, units run one at a time.

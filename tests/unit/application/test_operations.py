@@ -1,7 +1,8 @@
 """Many commands in one unit of work, on the in-memory store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -87,6 +88,34 @@ def test_a_conflict_in_an_operation_does_not_reject_the_unit(store: MemoryStore)
         [Create("users", ANN)], retrying(store.begin), ANONYMOUS
     )
     assert len(store.rows(USER_TYPE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "locked"),
+    [
+        ([1, 2], []),
+        ([1, 1], []),
+        ([2, 1], [[2, 1]]),
+        ([1, 3, 2, 1], [[1, 3, 2]]),
+    ],
+)
+def test_operations_lock_the_users_first_unless_they_change_them_by_ascending_id(
+    store: MemoryStore, changed: list[int], locked: list[list[int]]
+) -> None:
+    seen: list[list[int]] = []
+
+    class Watched(Commands[NewUser, User]):
+        def lock(self, entity_ids: Collection[int], context: Context) -> None:
+            seen.append([*entity_ids])
+            super().lock(entity_ids, context)
+
+    run = retrying(store.begin)
+    for number in range(3):
+        perform([Create("users", replace(ANN, email=f"{number}@example.org"))], run, ANONYMOUS)
+    Operations({"users": partial(Watched, USER_TYPE)})(
+        [Change("users", each, UserChanges({"name": "Zoë"})) for each in changed], run, ANONYMOUS
+    )
+    assert seen == locked
 
 
 def test_a_rejected_operation_is_named_and_undoes_the_others(store: MemoryStore) -> None:
