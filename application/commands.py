@@ -9,8 +9,10 @@ from application.entities import E, EntityType, N
 from application.erasure import erase_values, remove_existing
 from application.ports import Context, UnitOfWork, UnitRunner
 from application.relationship_commands import (
+    RelatedEntities,
     RelatedIds,
     Replacement,
+    get_with_related,
     referred_ids,
     remove_entity,
     replace_links,
@@ -63,7 +65,7 @@ class Commands(Generic[N, E]):
 
         def unit(work: UnitOfWork) -> E:
             references = {each.name: getattr(new, each.name) for each in self._to_one}
-            self._require_related(work, references, related)
+            require_all_related(work, self._related(references, related))
             entity = work.repository(self._type).add(new, at=work.now)
             for relationship, ids in self._lists(related):
                 change = work.links(relationship).change(entity.id, add=ids)
@@ -180,8 +182,8 @@ class Commands(Generic[N, E]):
         related: RelatedIds,
     ) -> E:
         entities = work.repository(self._type)
-        before = entities.get(entity_id)
-        self._require_related(work, changes.attributes, related)
+        all_related = self._related(changes.attributes, related)
+        before: E = get_with_related(work, self._type, entity_id, all_related)
         before.require_version(expected)
         after = before.with_changes(changes, at=work.now)
         for relationship, ids in self._lists(related):
@@ -196,10 +198,6 @@ class Commands(Generic[N, E]):
         to_many = self._relationships.to_many(self._type)
         return [(each, related[each.name]) for each in to_many if each.name in related]
 
-    def _require_related(
-        self, work: UnitOfWork, attributes: Mapping[str, Any], related: RelatedIds
-    ) -> None:
-        """Raises RelatedNotFound with everything that does not exist."""
-        if self._to_one or related:
-            references = referred_ids(self._to_one, attributes)
-            require_all_related(work, [*self._lists(related), *references])
+    def _related(self, attributes: Mapping[str, Any], related: RelatedIds) -> RelatedEntities:
+        """Returns the entities to which the attributes and the lists refer."""
+        return [*self._lists(related), *referred_ids(self._to_one, attributes)]

@@ -76,8 +76,8 @@ class ReactingRepository(Repository[N, E]):
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
         return self._repository.get_many(entity_ids)
 
-    def lock(self, entity_ids: Collection[int]) -> None:
-        self._repository.lock(entity_ids)
+    def lock(self, entity_ids: Collection[int], *, shared: bool = False) -> None:
+        self._repository.lock(entity_ids, shared=shared)
 
     def page(self, search: Search) -> Page[E]:
         return self._repository.page(search)

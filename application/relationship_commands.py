@@ -1,6 +1,6 @@
 """Changes of to-many relationships."""
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from application.access import Action, Policy, ScopePolicy
@@ -26,6 +26,9 @@ NO_FINGERPRINT: Final = ""
 
 RelatedIds = Mapping[str, Collection[int]]
 """The complete new lists of to-many relationships, by name."""
+
+RelatedEntities = Sequence[tuple[Relationship, Collection[int]]]
+"""The ids of related entities, by relationship."""
 
 
 class Replacement(NamedTuple):
@@ -115,8 +118,7 @@ class RelationshipCommands:
         self._policy.authorize_relationship(context.principal, Action.CHANGE, relationship)
 
         def unit(work: UnitOfWork) -> LinkChange:
-            work.repository(relationship.source).get(source_id)
-            require_related(work, relationship, required)
+            get_with_related(work, relationship.source, source_id, [(relationship, required)])
             if expected is not None:
                 _require_list(work, relationship, source_id, expected)
             done = change(work)
@@ -135,13 +137,24 @@ def _require_list(
         raise StaleVersion
 
 
-def require_related(work: UnitOfWork, relationship: Relationship, ids: Collection[int]) -> None:
-    """Raises RelatedNotFound with all ids of entities that do not exist."""
-    if not ids:
-        return
-    existing = {each.id for each in work.repository(relationship.target).get_many(ids)}
-    if missing := set(ids) - existing:
-        raise RelatedNotFound(relationship, missing)
+def get_with_related(
+    work: UnitOfWork, entity_type: AnyType, entity_id: int, related: RelatedEntities
+) -> Any:
+    """Returns the entity.
+
+    Raises the NotFound of the type, or RelatedNotFound with everything in `related` that does not
+    exist. Reads the entities of the target type of an association first. So units for update that
+    relate entities from both ends do not deadlock.
+    """
+    later = [each for each in related if _is_inverse(each[0])]
+    missing = _missing(work, [each for each in related if not _is_inverse(each[0])])
+    entity = work.repository(entity_type).get(entity_id)
+    _raise_all([*missing, *_missing(work, later)])
+    return entity
+
+
+def _is_inverse(relationship: Relationship) -> bool:
+    return isinstance(relationship, ToMany) and not relationship.is_source
 
 
 def referred_ids(
@@ -152,16 +165,22 @@ def referred_ids(
     return [(reference, [entity_id]) for reference, entity_id in ids if entity_id is not None]
 
 
-def require_all_related(
-    work: UnitOfWork, related: Iterable[tuple[Relationship, Collection[int]]]
-) -> None:
+def require_all_related(work: UnitOfWork, related: RelatedEntities) -> None:
     """Raises RelatedNotFound with everything that does not exist, of all relationships."""
-    missing = []
+    _raise_all(_missing(work, related))
+
+
+def _missing(work: UnitOfWork, related: RelatedEntities) -> list[RelatedNotFound]:
+    """Returns an error for each relationship to entities that do not exist."""
+    errors = []
     for relationship, ids in related:
-        try:
-            require_related(work, relationship, ids)
-        except RelatedNotFound as error:
-            missing.append(error.with_traceback(None))
+        existing = work.repository(relationship.target).get_many(ids) if ids else ()
+        if missing := set(ids) - {each.id for each in existing}:
+            errors.append(RelatedNotFound(relationship, missing))
+    return errors
+
+
+def _raise_all(missing: Sequence[RelatedNotFound]) -> None:
     if missing:
         first, *others = missing
         raise RelatedNotFound(first.relationship, first.ids, tuple(others))
@@ -172,6 +191,10 @@ def replace_links(work: UnitOfWork, source_id: int, to: Replacement) -> LinkChan
 
     The caller counts the changes, and has checked that the entities exist.
     """
+    # An insertion locks the entities of both types. So units that replace lists of different ends
+    # would deadlock if each locked its own end first.
+    if to.relationship.is_source:
+        work.repository(to.relationship.target).lock(to.ids, shared=True)
     links = work.links(to.relationship)
     longest = None if to.limit is None else to.limit + 1
     current = links.lock(source_id, limit=longest or _ANY_NUMBER)

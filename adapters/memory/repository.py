@@ -77,7 +77,7 @@ class MemoryRepository(Repository[N, E]):
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
         return _get_many(self._rows.by_id, entity_ids)
 
-    def lock(self, entity_ids: Collection[int]) -> None:
+    def lock(self, entity_ids: Collection[int], *, shared: bool = False) -> None:
         """Does nothing: units run one after another."""
 
     def page(self, search: Search) -> Page[E]:

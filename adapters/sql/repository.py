@@ -103,6 +103,8 @@ class EntityTable(Generic[N, E]):
         self.get_many_for_update = CompiledStatement(by_ids.with_for_update())
         # Lets other transactions insert rows that refer to the entities.
         self.lock = CompiledStatement(by_ids.with_for_update(key_share=True))
+        # The lock of an inserted row that refers to the entities.
+        self.lock_shared = CompiledStatement(by_ids.with_for_update(read=True, key_share=True))
         self.find = {key: select(*columns).where(_among(col)) for key, col in self.unique.items()}
         self.ids_by_keys = {key: KeyLookup(col, table.c.id) for key, col in self.unique.items()}
         self.remove = CompiledStatement(delete(table).where(self._has_expected_version))
@@ -270,12 +272,13 @@ class SqlRepository(Repository[N, E]):
         statement = table.get_many_for_update if self._for_update else table.get_many
         return _get_many(table, statement, self._connection, entity_ids)
 
-    def lock(self, entity_ids: Collection[int]) -> None:
+    def lock(self, entity_ids: Collection[int], *, shared: bool = False) -> None:
         """On SQLite, the transaction excludes all others."""
         ids = possible_ids(entity_ids)
         if ids and self._connection.dialect.name != "sqlite":
             table = self._table
-            statement = table.get_many_for_update if self._for_update else table.lock
+            lock = table.lock_shared if shared else table.lock
+            statement = table.get_many_for_update if self._for_update else lock
             statement.rows(self._connection, {"ids": ids})
 
     def page(self, search: Search) -> Page[E]:

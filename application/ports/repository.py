@@ -45,10 +45,11 @@ class Repository(Protocol[N_contra, E]):
         Runs one statement for up to 25,000 ids.
         """
 
-    def lock(self, entity_ids: Collection[int]) -> None:
+    def lock(self, entity_ids: Collection[int], *, shared: bool = False) -> None:
         """Locks the entities that exist until the unit ends, by ascending id.
 
-        No other unit can change or delete them meanwhile.
+        No other unit can change or delete them meanwhile. With `shared`, several units can have the
+        lock, and some stores let other units change the entities.
         """
 
     def page(self, search: Search) -> Page[E]:

@@ -18,6 +18,7 @@ from application.deadlines import deadline
 from application.groups import GROUP_TYPE, MEMBERSHIPS
 from application.operations import Change, Operation, Operations
 from application.ports import ConcurrentUpdate, Context, LinkChange, UnitOfWork
+from application.relationship_commands import RelationshipCommands
 from application.relationships import RelatedNotFound, fingerprint
 from application.search import Search, Slice
 from application.units import retrying
@@ -225,6 +226,56 @@ def test_operations_in_any_order_do_not_wait_for_each_other(
     outcomes = at_once([partial(change, order) for order in orders])
     assert [each for each in outcomes if isinstance(each, Exception)] == []
     assert related.user_reader.get(users[0]).version == 1 + len(orders)
+
+
+# PostgreSQL needs a second to detect a deadlock, if its setting is the default.
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+@pytest.mark.parametrize("for_update", [False, True])
+@pytest.mark.parametrize("change", ["add", "replace", "change"])
+def test_changes_from_both_ends_do_not_deadlock(
+    related: RelatedDirectory, for_update: bool, change: str
+) -> None:
+    """A deadlock would be a ConcurrentUpdate."""
+    users = people(related, 3)
+    groups = [related.group(f"g{number}") for number in range(3)]
+
+    def run(context: Context, unit: Callable[[UnitOfWork], T], /, **_: bool) -> T:
+        with related.begin(context, for_update=for_update) as work:
+            return unit(work)
+
+    members, groups_of = RelationshipCommands(MEMBERS, run), RelationshipCommands(GROUPS, run)
+    group_commands = Commands(GROUP_TYPE, run, relationships=RELATIONSHIPS)
+    user_commands = Commands(USER_TYPE, run, relationships=RELATIONSHIPS)
+
+    def act(number: int) -> Callable[[], object]:
+        random = Random(number)
+
+        def of_group() -> None:
+            group, some = random.choice(groups), random.sample(users, random.randint(1, 3))
+            if change == "add":
+                members.remove(group, some, ANONYMOUS)
+                members.add(group, some, ANONYMOUS)
+            elif change == "replace":
+                members.replace(group, some, ANONYMOUS)
+            else:
+                group_commands.change(group, GroupChanges({}), ANONYMOUS, related={"members": some})
+
+        def of_user() -> None:
+            user, some = random.choice(users), random.sample(groups, random.randint(1, 3))
+            if change == "add":
+                groups_of.add(user, some, ANONYMOUS)
+            elif change == "replace":
+                groups_of.replace(user, some, ANONYMOUS)
+            else:
+                user_commands.change(user, UserChanges({}), ANONYMOUS, related={"groups": some})
+
+        def repeat() -> None:
+            for _ in range(15):
+                (of_group if number % 2 else of_user)()
+
+        return repeat
+
+    assert at_once([act(number) for number in range(THREADS)]) == [None] * THREADS
 
 
 # In the other stores, units run one at a time.
