@@ -137,6 +137,7 @@ class LinkRequests:
         self._policy.authorize(context.principal, Action.CREATE, USER_TYPE.name)
 
         def unit(work: UnitOfWork) -> None:
+            work.repository(USER_TYPE).lock(user_ids)  # by id, as other units lock them
             for user_id in user_ids:
                 user = get_user(work, user_id)
                 notify(work, Template.INVITATION, user)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import permutations
 from threading import Barrier
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ from application.accounts.errors import (
     WrongPassword,
 )
 from application.accounts.guessing import Attempt, GuessingLimits
-from application.accounts.links import Confirmation
+from application.accounts.links import Confirmation, LinkRequests
 from application.accounts.login import Login
 from application.accounts.notices import notify
 from application.accounts.passwords import NewPasswords, OwnPassword, invalidate_links
@@ -209,6 +210,29 @@ def test_links_that_are_used_together_do_not_wait_for_each_other(
     with ThreadPoolExecutor(len(tokens)) as threads:
         confirmed = list(threads.map(confirm, tokens))
     assert confirmed.count(True) == 1
+
+
+@concurrent
+def test_invitations_of_the_same_users_do_not_wait_for_each_other(directory: Directory) -> None:
+    """Each command names the users in another order. A deadlock would be a ConcurrentUpdate."""
+    users = [directory.add(f"{number}@example.org").id for number in range(3)]
+    orders = [*permutations(users)] * 2
+    start = Barrier(len(orders))
+
+    def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False) -> T:
+        with directory.begin(context, for_update=for_update) as work:
+            return unit(work)
+
+    limits = GuessingLimits(CONFIG.failures, CONFIG.failure_window)
+    requests = LinkRequests(run, CONFIG, PlainHasher(), limits, ReadableTokens())
+
+    def invite(order: tuple[int, ...]) -> None:
+        start.wait(SECONDS)
+        for _ in range(10):
+            requests.invite_all(order, ANONYMOUS)
+
+    with ThreadPoolExecutor(len(orders)) as threads:
+        assert [*threads.map(invite, orders)] == [None] * len(orders)
 
 
 class KeepingMailer(Mailer):
