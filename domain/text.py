@@ -16,6 +16,7 @@ from domain.errors import Problem
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 NOT_TEXT = Problem("wrong_type", "must be text")
+EMAIL_LENGTH: Final = 250
 MAX_FOLDED_INPUT: Final = 1000
 """The maximum number of characters to fold. Normalization sorts the combining marks of a text,
 which takes time that grows with the square of their number."""
@@ -75,7 +76,7 @@ def _invisible() -> str:
     return "".join((*white_space, *ignorable, chr(BLANK_SYMBOL)))
 
 
-def email_key(email: str, *, max_length: int = 250) -> str:
+def email_key(email: str, *, max_length: int = EMAIL_LENGTH) -> str:
     """Returns the key that identifies a mailbox: emails with the same key are equal.
 
     The local part is folded, without default-ignorable code points; the domain is an A-label

@@ -17,12 +17,11 @@ from domain.attributes import (
     Versioned,
 )
 
-EMAIL_LENGTH: Final = 250
 NAME_LENGTH: Final = 250
 ROLE_LENGTH: Final = 50
 
 RULES: Final[Mapping[str, Rule]] = {
-    "email": partial(text.email, max_length=EMAIL_LENGTH),
+    "email": partial(text.email, max_length=text.EMAIL_LENGTH),
     "name": partial(text.single_line, max_length=NAME_LENGTH),
     "is_active": text.boolean,
     "role": partial(text.slug, max_length=ROLE_LENGTH),

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from application.accounts.config import EVERY_ROLE, Signup
-from domain.text import email, email_key, slug
-from domain.users import EMAIL_LENGTH, ROLE_LENGTH
+from domain.text import EMAIL_LENGTH, email, email_key, slug
+from domain.users import ROLE_LENGTH
 from entrypoints.setting_types import Read, duration_seconds
 
 _MIN_MEMORY: Final = 7168

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, TypeVar
 
 from application.accounts.config import Signup
+from application.ports import STORED_BYTES
 from entrypoints.account_setting_types import (
     Argon2Costs,
     Limit,
@@ -208,7 +209,7 @@ class Settings:
     )
     idempotency_bytes: int = setting(
         "ROSTER_IDEMPOTENCY_BYTES",
-        str(16 * 1024**2),
+        str(STORED_BYTES),
         integer(1, 1024**4),
         "maximum bytes of the responses that are stored for the `Idempotency-Key`s of one "
         "principal in 24 hours; 429 beyond it",

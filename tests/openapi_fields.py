@@ -121,6 +121,8 @@ def _mistakes_of(kind: str, value: Any, path: str) -> Iterator[str]:
                 yield from _mistakes_of(fields[name], each, f"{path}/{name}")
             else:
                 yield f"{path} has the unknown field {name}"
+        if value.get("style") == "deepObject" and value.get("explode") is not True:
+            yield f"{path} is a deepObject that does not explode"
 
 
 def _mistakes_of_schema(schema: Any, path: str) -> Iterator[str]:

@@ -8,10 +8,14 @@ from application.queries import Queries
 from application.references import is_number
 from application.search import Condition, Op, Search
 from domain.errors import shortened
-from domain.text import storable
+from domain.text import MAX_FOLDED_INPUT, storable
 
-MAX_QUOTED: Final = 250
-"""The number of characters of a text that an error quotes."""
+_MAX_QUOTED: Final = 250
+
+
+def quoted(text: str) -> str:
+    """Returns the text as errors quote it: at most its first 250 characters."""
+    return shortened(text, _MAX_QUOTED)
 
 
 def find(
@@ -24,14 +28,14 @@ def find(
     entity_type = queries.entity_type
     if key := declaration.id.parse(text):
         return queries.get(key, principal)
-    if len(text) > MAX_QUOTED:
-        raise entity_type.not_found(shortened(text, MAX_QUOTED))
+    if len(text) > MAX_FOLDED_INPUT:
+        raise entity_type.not_found(quoted(text))
     if is_number(text) or storable(text):  # bytes that are not UTF-8 became lone surrogates
-        raise entity_type.not_found(text)
+        raise entity_type.not_found(quoted(text))
     if unique := entity_type.text_key:
         folded = declaration.declared[unique.attribute].field.folded
         attribute = unique.attribute if folded else unique.search_attribute
         same = Condition(attribute, Op.EQ, (unique.key_of(text),), folded)
         for entity in queries.page(Search((same,)), principal).items:
             return entity
-    raise entity_type.not_found(text)
+    raise entity_type.not_found(quoted(text))

@@ -8,8 +8,8 @@ from marshmallow_jsonapi.fields import Relationship
 from adapters.jsonapi.kinds import Boolean, Email, Id, Key, Text, Timestamp
 from adapters.jsonapi.resource import Resource
 from adapters.resources.text_patterns import LINE, LISTED_LINE
-from domain.text import email_key
-from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH, USER_ATTRIBUTES
+from domain.text import EMAIL_LENGTH, email_key
+from domain.users import NAME_LENGTH, ROLE_LENGTH, USER_ATTRIBUTES
 
 
 class UserSchema(Schema):

@@ -25,7 +25,8 @@ from adapters.sql.connection import RawConnection
 from adapters.sql.metadata import MARIADB_TABLE, METADATA
 from adapters.sql.users import USERS
 from domain.accounts import USER_AGENT_LENGTH
-from domain.users import EMAIL_LENGTH, NAME_LENGTH
+from domain.text import EMAIL_LENGTH
+from domain.users import NAME_LENGTH
 
 _SHA256: Final = LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
 _HEX_SHA256_LENGTH: Final = 64

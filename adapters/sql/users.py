@@ -15,8 +15,8 @@ from adapters.sql.metadata import MARIADB_TABLE, METADATA
 from adapters.sql.repository import Derived, EntityTable
 from adapters.sql.searchable import Overridden, Searchable
 from application.users import USER_TYPE
-from domain.text import email_key, fold
-from domain.users import EMAIL_LENGTH, NAME_LENGTH, ROLE_LENGTH, User
+from domain.text import EMAIL_LENGTH, email_key, fold
+from domain.users import NAME_LENGTH, ROLE_LENGTH, User
 
 USERS = Table(
     "users",

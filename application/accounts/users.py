@@ -7,8 +7,8 @@ from application.access import SESSION, Action, Policy, Principal
 from application.ports import Context, UnitOfWork
 from application.users import USER_TYPE
 from domain.errors import NotFound
-from domain.text import MAX_FOLDED_INPUT, email_key
-from domain.users import EMAIL_LENGTH, User, UserNotFound
+from domain.text import EMAIL_LENGTH, MAX_FOLDED_INPUT, email_key
+from domain.users import User, UserNotFound
 
 EMAIL: Final = USER_TYPE.unique[0]
 

@@ -49,11 +49,6 @@ class LinkCount:
     limit: int | None
     changed: int = 0
 
-    @property
-    def left(self) -> int | None:
-        """The number that may still be changed; None is any number."""
-        return None if self.limit is None else self.limit - self.changed
-
     def add(self, number: int) -> None:
         """Counts changes. Raises TooManyLinks if there are more than the limit."""
         self.changed += number

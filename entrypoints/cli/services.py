@@ -119,7 +119,7 @@ class Services:
     def _all_found(
         self, texts: Iterable[str], find: Callable[[str], tuple[int, T]]
     ) -> dict[int, T]:
-        from adapters.resources.lookup import MAX_QUOTED
+        from adapters.resources.lookup import quoted
 
         values: dict[int, T] = {}
         missing: list[str] = []
@@ -127,7 +127,7 @@ class Services:
             try:
                 entity_id, value = find(text)
             except NotFound as error:
-                missing.append(text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…")
+                missing.append(quoted(text))
                 last_error = error
             else:
                 values[entity_id] = value

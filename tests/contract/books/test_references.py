@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from contract.books.domain import BOOK_TYPE
 from contract.books.sources import NOTE_REFERENCES, NOTE_TYPE, NewNote, NoteChanges
 
 from adapters.memory.store import MemoryStore
@@ -13,6 +14,10 @@ from application.relationships import RelatedNotFound, Relationships
 from application.units import retrying
 
 RELATIONSHIPS = Relationships(*NOTE_REFERENCES)
+
+
+def test_files_name_entities_whose_key_may_be_null_by_their_ids() -> None:
+    assert BOOK_TYPE.reference == "id"
 
 
 @pytest.mark.parametrize("is_bulk", [False, True])

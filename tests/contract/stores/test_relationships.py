@@ -59,6 +59,18 @@ def test_a_membership_changes_neither_side(
     assert (related.user_reader.get(ann), related.group_reader.get(staff)) == before
 
 
+def test_finds_the_entities_that_refer_to_any_of_several(
+    related: RelatedDirectory, people: Sequence[int]
+) -> None:
+    ann, bob, *_ = people
+    staff = related.group("Staff", owner=ann)
+    board = related.group("Board", owner=bob)
+    related.group("Choir")
+    keys = tuple(related.user_reader.get(each).email_key for each in (ann, bob))
+    owned = Search((Related("owner", (Condition("email_key", Op.EQ, keys),)),))
+    assert {each.id for each in related.group_reader.page(owned).items} == {staff, board}
+
+
 def test_the_audit_log_has_an_event_for_each_side(
     related: RelatedDirectory, people: Sequence[int]
 ) -> None:

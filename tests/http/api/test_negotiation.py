@@ -190,6 +190,15 @@ def test_a_body_with_another_type_or_without_one_is_415(
     assert response.json["errors"][0]["source"] == {"header": "Content-Type"}
 
 
+@pytest.mark.parametrize("length", [None, "", "0"])
+def test_the_type_of_an_absent_body_does_not_matter(client: ApiClient, length: str | None) -> None:
+    headers = {"Content-Type": "text/plain"}
+    environ = {} if length is None else {"CONTENT_LENGTH": length}
+    response = client.post("/api/v1/users", headers=headers, environ_overrides=environ)
+    assert response.status_code == 400
+    assert response.json["errors"][0]["code"] == "malformed_json"
+
+
 def test_a_chunked_body_without_a_type_is_415(client: ApiClient) -> None:
     chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
     assert client.post("/api/v1/users", environ_overrides=chunked).status_code == 415

@@ -130,6 +130,8 @@ def test_depth_is_bounded(opening: bytes, closing: bytes) -> None:
 
 def test_adjacent_brackets_and_those_in_strings_do_not_count_as_depth() -> None:
     parse(b"[" + b",".join([b"[]"] * 5000) + b"]")
+    deepest = b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1)
+    parse(b"[" + b",".join([deepest] * 3) + b"]")
     parse(b'["' + b"[{" * 5000 + b'"]')
     parse(b'["\\"' + b"[" * 5000 + b'"]')
 

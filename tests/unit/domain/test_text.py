@@ -357,6 +357,16 @@ def test_a_key_is_not_longer_than_its_column() -> None:
     assert text.email_key(address, max_length=len(key) - 1) == address
 
 
+def test_a_key_has_the_maximum_length_of_an_email() -> None:
+    label = "a" * 59
+    for length, is_key in ((text.EMAIL_LENGTH, True), (text.EMAIL_LENGTH + 1, False)):
+        domain = f"{label}.{label}.{label}.xn--tda"
+        mailbox = "a" * (length - len(domain) - 1)
+        address = f"{mailbox}@{label}.{label}.{label}.Ü"
+        expected = f"{mailbox}@{domain}" if is_key else address.lower()
+        assert text.email_key(address) == expected
+
+
 def domain_in_ascii(address: str) -> str:
     parsed = validate_email(address, check_deliverability=False, globally_deliverable=False)
     return parsed.ascii_domain

@@ -240,6 +240,6 @@ def test_a_file_that_cannot_be_read_is_read_again(
         for _ in range(2):
             now[0] += CHECK_SECONDS
             assert keys.signing().kid == ES256.kid
-    assert [each["event"] for each in entries] == ["signing keys not renewed"]
+            assert [each["event"] for each in entries] == ["signing keys not renewed"]
     now[0] += CHECK_SECONDS
     assert keys.signing().kid == EDDSA.kid
