@@ -19,7 +19,7 @@ SESSION: Final = "session"
 ROSTER_KEY: Final = "roster_key"
 """The kind of a principal whose token is signed with a key of Roster, and has no session."""
 COMMAND_LINE: Final = "command_line"
-"""The kind of a principal at the command line, which has no token."""
+"""The kind of a principal on the command line, which has no token."""
 MAX_SUBJECT_LENGTH: Final = 255
 
 

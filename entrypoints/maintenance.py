@@ -4,7 +4,8 @@ It deletes what has expired: stored responses and the data of accounts. In an SQ
 removes the remains of erased values, and updates the statistics of tables that have grown.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
+from functools import partial
 from threading import Thread
 from time import sleep
 from typing import Final, Protocol
@@ -42,7 +43,7 @@ class Maintenance:
     def __init__(self, store: Store, *, batch_seconds: float) -> None:
         self._store = store
         self._batch_seconds = batch_seconds
-        self._failure: str | None = None
+        self._failures: Set[type[Exception]] = frozenset()
         self._can_update_statistics = True
 
     def start(self, seconds_between: float = SECONDS_BETWEEN) -> None:
@@ -55,17 +56,26 @@ class Maintenance:
             sleep(seconds_between)
 
     def run_once(self) -> None:
-        """Runs all tasks. Logs a failure, unless the previous failure was of the same type."""
-        try:
-            for delete in (delete_expired_responses, *CLEANUPS):
-                self._delete_all(delete)
-            with deadline(_MAX_SECONDS):
-                self._store.purge()
-            self._update_statistics()
-        except Exception as error:  # noqa: BLE001 (the next run may succeed)
-            self._log(error)
-        else:
-            self._failure = None
+        """Runs all tasks, even if one fails. Logs each type of failure that the last run lacked."""
+        failures: dict[type[Exception], Exception] = {}
+        for task in self._tasks():
+            try:
+                task()
+            except Exception as error:  # noqa: BLE001 (the next run may succeed)
+                failures.setdefault(type(error), error)
+        for error_type in failures.keys() - self._failures:
+            _log(failures[error_type])
+        self._failures = failures.keys()
+
+    def _tasks(self) -> Iterator[Callable[[], None]]:
+        for delete in (delete_expired_responses, *CLEANUPS):
+            yield partial(self._delete_all, delete)
+        yield self._purge
+        yield self._update_statistics
+
+    def _purge(self) -> None:
+        with deadline(_MAX_SECONDS):
+            self._store.purge()
 
     def _update_statistics(self) -> None:
         """Updates the statistics of the store.
@@ -87,13 +97,12 @@ class Maintenance:
             if count:
                 sleep(_SECONDS_BETWEEN_BATCHES)
 
-    def _log(self, error: Exception) -> None:
-        kind = type(error).__name__
-        if kind != self._failure:
-            self._failure = kind
-            # The message of an unexpected error may contain values.
-            code = getattr(error, "code", None)
-            reason = error.reason if isinstance(error, Unavailable) else None
-            structlog.get_logger("roster.maintenance").warning(
-                "maintenance_failed", failure=kind, code=code, reason=reason
-            )
+
+def _log(error: Exception) -> None:
+    """Logs a failure, without the message of an unexpected one, which may contain values."""
+    structlog.get_logger("roster.maintenance").warning(
+        "maintenance_failed",
+        failure=type(error).__name__,
+        code=getattr(error, "code", None),
+        reason=error.reason if isinstance(error, Unavailable) else None,
+    )

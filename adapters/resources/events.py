@@ -86,7 +86,7 @@ class EventSchema(Schema):
         filterable=False,
         examples=["ann"],
         description="The subject of the principal that made the change: the token's `sub`, or its "
-        "`client_id`. At the command line, the user of the operating system or `--actor`. With a "
+        "`client_id`. On the command line, the user of the operating system or `--actor`. With a "
         "session, it is `users/` and the id of the user. Null if it was erased, and for a request "
         "without a token.",
     )

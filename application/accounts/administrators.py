@@ -1,4 +1,4 @@
-"""Administrators, whom an operator creates at the command line."""
+"""Administrators, whom an operator creates on the command line."""
 
 from collections.abc import Mapping
 from typing import Any, Final

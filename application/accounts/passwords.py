@@ -61,7 +61,7 @@ class NewPasswords:
 
 
 def set_password(work: UnitOfWork, user: User, password_hash: str) -> None:
-    """Sets a password that was chosen with a link or at the command line.
+    """Sets a password that was chosen with a link or on the command line.
 
     Ends all sessions, invalidates all links, and resets the wrong passwords for the address.
     """

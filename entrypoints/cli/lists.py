@@ -1,4 +1,4 @@
-"""Lists at the command line, with the same filters, sort orders and documents as the API."""
+"""Lists on the command line, with the same filters, sort orders and documents as the API."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence

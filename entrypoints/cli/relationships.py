@@ -1,4 +1,4 @@
-"""Relationships at the command line: options that set a reference, and commands for lists.
+"""Relationships on the command line: options that set a reference, and commands for lists.
 
 Each to-one relationship has the options --NAME and --no-NAME of create and update. Each to-many
 relationship has a command that lists the related resources. The type that governs an association

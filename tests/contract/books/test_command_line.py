@@ -1,4 +1,4 @@
-"""A resource with every kind of attribute at the command line, on every database."""
+"""A resource with every kind of attribute on the command line, on every database."""
 
 import csv
 import io

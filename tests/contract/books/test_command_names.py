@@ -1,4 +1,4 @@
-"""Attributes and relationships with the names of options and commands, at the command line."""
+"""Attributes and relationships with the names of options and commands, on the command line."""
 
 import json
 import re

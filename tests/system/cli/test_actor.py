@@ -1,4 +1,4 @@
-"""The principal that the audit log names for changes at the command line."""
+"""The principal that the audit log names for changes on the command line."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Limits of texts at the command line, and escapes of characters on the terminal."""
+"""Limits of texts on the command line, and escapes of characters on the terminal."""
 
 import os
 import sqlite3
@@ -20,6 +20,16 @@ Write = Callable[[str, str], str]
 
 MARKS = "a" + "\u0300" * 15_000 + "\u0316" * 15_000
 """The normalization of this text takes two seconds."""
+
+
+@pytest.mark.parametrize("length", [250, 251, 1000, 1001])
+def test_an_error_quotes_the_beginning_of_a_long_text(roster: Roster, length: int) -> None:
+    quoted = "a" * 250 + ("…" if length > 250 else "")
+    for others in ((), ("b",)):
+        refused = roster("users", "update", "a" * length, *others, "--role", "admin")
+        assert quoted in refused.stderr
+        assert "a" * 251 not in refused.stderr
+        assert refused.stderr.startswith("Error: user_not_found: ")
 
 
 @pytest.mark.parametrize("options", [(), ("--update",)])

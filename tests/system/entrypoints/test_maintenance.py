@@ -11,27 +11,37 @@ from entrypoints.maintenance import Maintenance
 
 
 class FailingStore:
-    """A store that fails with each of the errors in turn."""
+    """A store whose units of work fail with an error. Counts the other tasks."""
 
-    def __init__(self, *errors: Exception) -> None:
-        self._errors = iter(errors)
+    error: Exception
+    purges = 0
+    updates = 0
 
     def begin(self, _: Context, *, for_update: bool = False) -> AbstractContextManager[UnitOfWork]:
         assert not for_update
-        raise next(self._errors)
+        raise self.error
 
     def purge(self) -> None:
-        raise AssertionError("purge is not called")
+        self.purges += 1
 
     def update_statistics(self) -> None:
-        raise AssertionError("update_statistics is not called")
+        self.updates += 1
+
+
+def test_a_task_that_fails_does_not_prevent_the_others() -> None:
+    store = FailingStore()
+    store.error = Unavailable()
+    with capture_logs() as lines:
+        Maintenance(store, batch_seconds=1).run_once()
+    assert (store.purges, store.updates, len(lines)) == (1, 1, 1)
 
 
 def test_consecutive_failures_of_one_kind_are_logged_once() -> None:
-    store = FailingStore(Unavailable(), Unavailable(), ValueError("ann@example.org"), Unavailable())
+    store = FailingStore()
     maintenance = Maintenance(store, batch_seconds=1)
+    errors = (Unavailable(), Unavailable(), ValueError("ann@example.org"), Unavailable())
     with capture_logs() as lines:
-        for _ in range(4):
+        for store.error in errors:
             maintenance.run_once()
     assert [(line["failure"], line["code"]) for line in lines] == [
         ("Unavailable", "unavailable"),
