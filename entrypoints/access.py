@@ -5,7 +5,7 @@ from functools import partial
 
 from adapters.tokens.key_sets import KeySet, UnreachableKeySet, fetch, read_file
 from adapters.tokens.keys import KeySource, Secret, UnusableKeySet, read_keys
-from adapters.tokens.tokens import OwnTokens, TokenVerifier
+from adapters.tokens.verifier import OwnTokens, TokenVerifier
 from entrypoints.setting_types import ANY
 from entrypoints.settings import BadSetting, Settings
 

@@ -8,7 +8,7 @@ from adapters.accounts.blueprint import AccountUseCases
 from adapters.tokens.random_tokens import SecureTokens
 from adapters.tokens.revocations import Revocations
 from adapters.tokens.signing_keys import SigningKeys
-from adapters.tokens.tokens import OwnTokens
+from adapters.tokens.verifier import OwnTokens
 from application.access import Policy
 from application.accounts.config import AccountConfig
 from application.accounts.counts import ResultCounts

@@ -18,7 +18,7 @@ from adapters.resources.urls import Urls
 from adapters.sql import failures
 from adapters.sql.connection_pool import DeadlinePool
 from adapters.tokens.signing_keys import public_key_set
-from adapters.tokens.tokens import TokenVerifier
+from adapters.tokens.verifier import TokenVerifier
 from adapters.web import metrics_directory
 from adapters.web.addresses import TrustedProxies
 from adapters.web.app import create_app

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import jwt
 
+from adapters.tokens.keys import HS256, secret_bytes
 from adapters.tokens.signing_keys import SigningKeys
 from application.ports.tokens import AccessClaims, TokenIssuer
 
@@ -20,6 +21,26 @@ _VERSION: Final = 0x7 << 76
 _VERSION_MASK: Final = 0xF << 76
 _VARIANT: Final = 0b10 << 62
 _VARIANT_MASK: Final = 0b11 << 62
+
+
+def sign(
+    secret: str,
+    scopes: Iterable[str],
+    *,
+    seconds: int,
+    subject: str | None = None,
+    issuer: str | None = None,
+    audience: str | None = None,
+) -> str:
+    """Signs a token with HS256. It is valid for `seconds` from now.
+
+    Raises ValueError if `secret_bytes` does.
+    """
+    now = int(time())
+    claims = {"iss": issuer, "sub": subject, "aud": audience, "scope": " ".join(scopes)}
+    present = {name: value for name, value in claims.items() if value is not None}
+    issued = {**present, "iat": now, "exp": now + seconds}
+    return jwt.encode(issued, secret_bytes(secret), algorithm=HS256[0])
 
 
 class JwtIssuer(TokenIssuer):

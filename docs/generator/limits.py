@@ -20,7 +20,7 @@ from adapters.jsonapi import (
 )
 from adapters.passwords import formats
 from adapters.tabular.lines import MAX_RECORD_BYTES
-from adapters.tokens import key_sets, tokens
+from adapters.tokens import key_sets, verifier
 from adapters.web.identity import MAX_LINKS
 from application.access import MAX_SUBJECT_LENGTH
 from application.accounts import guessing, sessions
@@ -144,7 +144,7 @@ def _accounts() -> Iterator[Limit]:
     yield Limit("memory of an imported hash", f"{formats.MAX_MEMORY // 1024**2} MiB", rejected)
     yield Limit("rounds of an imported hash", f"{formats.MAX_ROUNDS:,}", rejected)
     invalid = "`invalid_token`"
-    yield Limit("bytes of a token", f"{tokens.MAX_LENGTH:,}", invalid)
+    yield Limit("bytes of a token", f"{verifier.MAX_LENGTH:,}", invalid)
     yield Limit("characters of a subject", f"{MAX_SUBJECT_LENGTH}", invalid)
     yield Limit("bytes of a key set", f"{key_sets.MAX_BYTES:,}", unused)
     yield Limit("time to fetch a key set", f"{key_sets.FETCH_SECONDS:g} seconds", unused)

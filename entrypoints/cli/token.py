@@ -75,7 +75,7 @@ def token(scopes: tuple[list[str], ...], expires: int, subject: str | None) -> N
         raise BadSetting(
             "ROSTER_JWT_SECRET", "must be set to sign tokens (or set ROSTER_ACCOUNTS=on)"
         )
-    from adapters.tokens.tokens import sign
+    from adapters.tokens.issuer import sign
 
     named = list(dict.fromkeys(scope for each in scopes for scope in each))
     changing = [scope for scope in named if not _only_reads(scope)]

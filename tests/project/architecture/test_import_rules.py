@@ -22,7 +22,7 @@ BREACHES = [
     ("layers", "adapters/web/health.py", "import entrypoints.settings"),
     ("adapters", "adapters/jsonapi/content_negotiation.py", "import adapters.web.request_body"),
     ("adapters", "adapters/sql/search.py", "import adapters.memory.search"),
-    ("adapters", "adapters/tokens/tokens.py", "import adapters.web.bearer"),
+    ("adapters", "adapters/tokens/verifier.py", "import adapters.web.bearer"),
     ("adapters", "adapters/web/bearer.py", "import adapters.tokens.keys"),
     ("adapters", "adapters/resources/users.py", "import adapters.api.root"),
     ("adapters", "adapters/tabular/csv.py", "import adapters.jsonapi.resource"),

@@ -11,7 +11,7 @@ from faults.postgres import Postgres
 from roster_process import JSONAPI, SECRET
 from waiting import until
 
-from adapters.tokens.tokens import sign
+from adapters.tokens.issuer import sign
 
 POSITION = "Roster-Position"
 SCOPES = ["users:read", "users:write", "groups:read", "groups:write"]

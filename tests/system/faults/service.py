@@ -13,7 +13,7 @@ import psutil
 from roster_process import ROSTER, free_port, is_gone
 from waiting import until
 
-from adapters.tokens.tokens import sign
+from adapters.tokens.issuer import sign
 
 DEADLINE = 2.0
 _POOL = 4

@@ -16,7 +16,7 @@ from threading import Event
 from faults.service import Service
 from roster_process import JSONAPI, ROSTER, USERS
 
-from adapters.tokens.tokens import sign
+from adapters.tokens.issuer import sign
 
 _TENANTS = 2000
 _ADDRESSES = 250

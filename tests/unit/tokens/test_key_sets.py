@@ -15,6 +15,7 @@ from jwt.utils import to_base64url_uint
 from structlog.testing import capture_logs
 from waiting import until
 
+from adapters.tokens.issuer import sign
 from adapters.tokens.key_sets import (
     MAX_BYTES,
     MIN_REFRESH_SECONDS,
@@ -26,7 +27,7 @@ from adapters.tokens.key_sets import (
     read_file,
 )
 from adapters.tokens.keys import Secret, UnusableKeySet, read_keys, secret_bytes
-from adapters.tokens.tokens import TokenVerifier, sign
+from adapters.tokens.verifier import TokenVerifier
 from application.access import InvalidToken
 from application.deadlines import deadline, time_left
 from application.ports import Unavailable

@@ -13,12 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from waiting import until
 
-from adapters.tokens.issuer import JwtIssuer, issue_time_of, milliseconds
+from adapters.tokens.issuer import JwtIssuer, issue_time_of, milliseconds, sign
 from adapters.tokens.key_files import create_private_file, replace_private_file
 from adapters.tokens.keys import Key, Secret
 from adapters.tokens.revocations import Revocations
 from adapters.tokens.signing_keys import SigningKey, SigningKeys, write_signing_keys
-from adapters.tokens.tokens import OwnTokens, TokenVerifier, sign
+from adapters.tokens.verifier import OwnTokens, TokenVerifier
 from application.access import (
     KEY_SET,
     ROSTER_KEY,

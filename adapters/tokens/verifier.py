@@ -1,4 +1,4 @@
-"""Signs and verifies tokens (RFC 7519, RFC 9068)."""
+"""Verifies tokens (RFC 7519, RFC 9068)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import jwt
 
 from adapters.tokens.issuer import OWN_TYPE, issue_time_of
-from adapters.tokens.keys import HS256, Key, KeySource, matching, secret_bytes
+from adapters.tokens.keys import Key, KeySource, matching
 from adapters.tokens.revocations import Revocations
 from adapters.tokens.signing_keys import SigningKeys
 from adapters.tokens.token_cache import Verified, VerifiedTokens
@@ -40,26 +40,6 @@ _REASONS: Final[Mapping[type[Exception], str]] = {
     jwt.InvalidAudienceError: "The token's audience (`aud`) is not accepted.",
     jwt.InvalidIssuerError: "The token's issuer (`iss`) is not accepted.",
 }
-
-
-def sign(
-    secret: str,
-    scopes: Iterable[str],
-    *,
-    seconds: int,
-    subject: str | None = None,
-    issuer: str | None = None,
-    audience: str | None = None,
-) -> str:
-    """Signs a token with HS256. It is valid for `seconds` from now.
-
-    Raises ValueError if `secret_bytes` does.
-    """
-    now = int(time())
-    claims = {"iss": issuer, "sub": subject, "aud": audience, "scope": " ".join(scopes)}
-    present = {name: value for name, value in claims.items() if value is not None}
-    issued = {**present, "iat": now, "exp": now + seconds}
-    return jwt.encode(issued, secret_bytes(secret), algorithm=HS256[0])
 
 
 class OwnTokens(NamedTuple):

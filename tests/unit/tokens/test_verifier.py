@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import until
 
+from adapters.tokens.issuer import sign
 from adapters.tokens.key_sets import KeySet
 from adapters.tokens.keys import Secret
 from adapters.tokens.token_cache import MAX_BYTES, MAX_TOKENS, Verified, VerifiedTokens
-from adapters.tokens.tokens import MAX_LENGTH, TokenVerifier, sign
+from adapters.tokens.verifier import MAX_LENGTH, TokenVerifier
 from application.access import InvalidToken, Principal
 from application.ports import Unavailable
 
@@ -564,7 +565,7 @@ def test_a_token_is_verified_once_until_it_expires(monkeypatch: pytest.MonkeyPat
     end = int(time()) + 600
     token = signed(sub="ann", exp=end)
     assert tokens.verify(token).subject == "ann"
-    monkeypatch.setattr("adapters.tokens.tokens.time", lambda: end - 0.001)
+    monkeypatch.setattr("adapters.tokens.verifier.time", lambda: end - 0.001)
     assert tokens.verify(token) is tokens.verify(token)
 
 
