@@ -8,6 +8,7 @@ runs. The two keys differ only for emails with characters beyond ASCII
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import Engine, Integer, LargeBinary, bindparam, cast, func, or_, select, update
@@ -31,6 +32,7 @@ MAX_NAMED: Final = 100
 _READ_BATCH: Final = 10_000
 _WRITE_BATCH: Final = 200
 _MAX_ROUNDS: Final = 5
+_REPORT_SECONDS: Final = 10.0
 
 _PART = (
     select(USERS.c.id, USERS.c.email, USERS.c.email_key, USERS.c.email_folded)
@@ -89,7 +91,7 @@ def upgrade_database(
     current = schema.current(engine)
     if schema.is_newer(current) or int(current or 0) < _EMAIL_KEYS_REVISION:
         return None
-    return update_keys(engine)
+    return update_keys(engine, report)
 
 
 def count_outdated_keys(engine: Engine) -> int:
@@ -115,18 +117,26 @@ def outdated_keys(engine: Engine) -> Iterator[list[OutdatedKey]]:
         after = last
 
 
-def update_keys(engine: Engine) -> SharedMailboxes:
+def update_keys(engine: Engine, report: schema.Report | None) -> SharedMailboxes:
     """Updates outdated keys, except those of users who share a mailbox with another user.
 
     Only one of these users can have the key of the mailbox: the one who has it already, otherwise
-    the one with the smallest id. May be interrupted and repeated. Raises Unavailable.
+    the one with the smallest id. May be interrupted and repeated. Reports the number of updated
+    keys at intervals. Raises Unavailable.
     """
+    total = 0
+    reported = monotonic()
     for _ in range(_MAX_ROUNDS):
         shared = SharedMailboxes(0, [])
         changed = 0
         for part in outdated_keys(engine):
             for start in range(0, len(part), _WRITE_BATCH):
-                changed += _update(engine, part[start : start + _WRITE_BATCH], shared)
+                updated = _update(engine, part[start : start + _WRITE_BATCH], shared)
+                changed += updated
+                total += updated
+                if report and monotonic() - reported >= _REPORT_SECONDS:
+                    report(f"Updating the keys of emails: {total:,} so far.")
+                    reported = monotonic()
         # A later change may have freed a key that was taken.
         if not (shared.count and changed):
             break

@@ -132,6 +132,16 @@ def test_an_upgrade_updates_only_the_keys(engine: Engine) -> None:
     assert user.email == "ann@münchen.example"
 
 
+def test_reports_how_many_keys_are_updated(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(engine, "ann@example.org", *(f"ü{number}\ufe0f@example.org" for number in range(401)))
+    monkeypatch.setattr("adapters.sql.email_keys._REPORT_SECONDS", 0)
+    lines: list[str] = []
+    upgrade_database(engine, report=lines.append)
+    assert [line for line in lines if "keys" in line] == [
+        f"Updating the keys of emails: {count} so far." for count in (200, 400, 401)
+    ]
+
+
 def test_one_user_of_a_mailbox_gets_the_key_and_the_others_are_reported(
     engine: Engine,
 ) -> None:
