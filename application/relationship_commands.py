@@ -212,8 +212,7 @@ def remove_entity(
     The unit must have locked the entity, so that no other unit relates anything to it meanwhile.
     Raises TooManyLinks.
     """
-    for relationship in relationships.to_many(entity_type):
-        _remove_links(work, relationship, entity.id)
+    # First the entities that refer to it: a change of their pairs locks them before the pairs.
     for reference in relationships.references_to(entity_type):
         holders = work.repository(reference.source)
         referring = Search((Condition(reference.name, Op.EQ, (entity.id,)),))
@@ -223,6 +222,8 @@ def remove_entity(
             changed = holders.save(holder.with_changes(to_null, at=work.now), before=holder)
             if reference.source is entity_type and holder == entity:  # it refers to itself
                 entity = changed
+    for relationship in relationships.to_many(entity_type):
+        _remove_links(work, relationship, entity.id)
     work.repository(entity_type).remove(entity)
 
 

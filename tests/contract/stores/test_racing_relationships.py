@@ -278,6 +278,32 @@ def test_changes_from_both_ends_do_not_deadlock(
     assert at_once([act(number) for number in range(THREADS)]) == [None] * THREADS
 
 
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_the_deletion_of_an_owner_does_not_deadlock_with_a_replacement(
+    related: RelatedDirectory,
+) -> None:
+    """A deadlock would be a ConcurrentUpdate."""
+
+    def run(context: Context, unit: Callable[[UnitOfWork], T], /, **_: bool) -> T:
+        with related.begin(context, for_update=True) as work:
+            return unit(work)
+
+    members = RelationshipCommands(MEMBERS, run)
+    commands = Commands(USER_TYPE, run, relationships=RELATIONSHIPS)
+    other, *owners = people(related, 61)
+    failures: list[object] = []
+    for owner in owners:
+        group = related.group(f"g{owner}", owner=owner, members=[owner])
+        outcomes = at_once(
+            [
+                partial(commands.delete, owner, ANONYMOUS),
+                partial(members.replace, group, [other], ANONYMOUS),
+            ]
+        )
+        failures += [each for each in outcomes if isinstance(each, Exception)]
+    assert failures == []
+
+
 # In the other stores, units run one at a time.
 @pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15", "mariadb"])
 def test_additions_to_one_group_do_not_wait_for_each_other(related: RelatedDirectory) -> None:

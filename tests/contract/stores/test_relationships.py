@@ -118,9 +118,9 @@ def test_a_deleted_user_leaves_groups_and_owns_none(
     lost = {"owner": {"from": str(ann), "to": None}}
     *others, deleted = related.recorded()[before:]
     assert others == [
-        ("related", "groups", staff, {"members": {"removed": [str(ann)]}}),
         ("changed", "groups", staff, lost),
         ("changed", "groups", board, lost),
+        ("related", "groups", staff, {"members": {"removed": [str(ann)]}}),
     ]
     assert deleted[:3] == ("deleted", "users", ann)
 
