@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotFinished
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from functools import partial
 from threading import Lock
 from typing import Final, TypeVar
 
@@ -30,7 +31,8 @@ class BoundedThreads:
     def __init__(
         self, concurrent: int, *, waiting: int = MAX_WAITING, seconds: float = MAX_WAIT_SECONDS
     ) -> None:
-        self._threads = ThreadPoolExecutor(concurrent)
+        self._create_pool = partial(ThreadPoolExecutor, concurrent)
+        self._pool = self._create_pool()
         self._max_calls = concurrent + waiting
         self._seconds = seconds
         self._lock = Lock()
@@ -61,15 +63,14 @@ class BoundedThreads:
         """Returns the result of the computation, or raises its error.
 
         Raises Busy if too many others wait, if it does not begin in time, or if it does not end
-        before the deadline. Once it has begun, its thread finishes it.
+        before the deadline. Once it has begun, its thread finishes it. Also raises Busy if no
+        thread can be started.
         """
+        future: Future[T] = Future()
         with self._lock:
             if self._submitted >= self._max_calls:
                 raise Busy
-            try:
-                future = self._threads.submit(copy_context().run, compute)
-            except RuntimeError:  # no more threads can be started
-                raise Busy from None
+            self._submit(partial(_complete, future, copy_context(), compute))
             self._submitted += 1
         future.add_done_callback(self._remove)
         left = time_left()
@@ -83,6 +84,25 @@ class BoundedThreads:
         except NotFinished:
             raise Busy from None
 
+    def _submit(self, work: Callable[[], None]) -> None:
+        """Queues the work. Raises Busy if there is no thread for it. Requires the lock."""
+        try:
+            self._pool.submit(work)
+        except RuntimeError:  # no more threads can be started, but the pool has queued the work
+            if not self._submitted:  # no thread would take it from the queue
+                self._pool = self._create_pool()
+                raise Busy("no thread can be started") from None
+
     def _remove(self, _: Future[T]) -> None:
         with self._lock:
             self._submitted -= 1
+
+
+def _complete(future: Future[T], context: Context, compute: Callable[[], T]) -> None:
+    """Computes the result of the future, unless it is canceled."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(context.run(compute))
+    except BaseException as error:  # noqa: BLE001 (the caller gets it)
+        future.set_exception(error)

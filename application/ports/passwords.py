@@ -8,12 +8,13 @@ from application.ports.errors import Unavailable
 
 
 class Busy(Unavailable):
-    """Too many passwords wait to be hashed. Nothing was changed."""
+    """Too many passwords wait to be hashed, or a hash or estimate failed. Nothing was changed."""
 
     code = "busy"
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str | None = None) -> None:
         super().__init__("Too many passwords are being checked. Try again in a few seconds.")
+        self.reason = reason
 
 
 class UnsupportedHash(ValueError):

@@ -125,16 +125,50 @@ def test_a_failure_frees_the_thread() -> None:
     threads.run(nothing)
 
 
-def test_a_thread_that_cannot_start_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(thread: Thread) -> None:
-        raise RuntimeError("can't start new thread")
+def cannot_start(thread: Thread) -> None:
+    """Fails as Thread.start does if the system permits no more threads."""
+    raise RuntimeError("can't start new thread")
 
+
+def test_nothing_is_queued_for_a_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = BoundedThreads(1, waiting=0)
+    computed: list[str] = []
     with monkeypatch.context() as patched:
-        patched.setattr(Thread, "start", fail)
-        with pytest.raises(Busy):
-            threads.run(nothing)
-    threads.run(nothing)
+        patched.setattr(Thread, "start", cannot_start)
+        for _ in range(3):
+            with pytest.raises(Busy) as refused:
+                threads.run(lambda: computed.append("refused"))
+    assert refused.value.reason == "no thread can be started"
+    assert threads.submitted == 0
+    threads.run(lambda: computed.append("accepted"))
+    assert computed == ["accepted"]
+
+
+def test_a_thread_that_runs_computes_what_another_one_cannot_start_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = BoundedThreads(2, waiting=0, seconds=PATIENT)
+    begun, finish = Event(), Event()
+
+    def compute() -> bool:
+        begun.set()
+        return finish.wait(PATIENT)
+
+    with ThreadPoolExecutor(2) as callers:
+        # The callers start their threads before threads cannot be started.
+        together = Barrier(2, timeout=PATIENT)
+        for started in [callers.submit(together.wait) for _ in range(2)]:
+            started.result()
+        running = callers.submit(threads.run, compute)
+        assert begun.wait(PATIENT)
+        with monkeypatch.context() as patched:
+            patched.setattr(Thread, "start", cannot_start)
+            waiting = callers.submit(threads.run, lambda: "computed")
+            until(lambda: threads.submitted == 2)
+            finish.set()
+            assert running.result()
+            assert waiting.result() == "computed"
+    until(lambda: threads.submitted == 0)
 
 
 def test_admits_as_many_as_can_compute_or_wait() -> None:
