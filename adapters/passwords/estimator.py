@@ -36,6 +36,8 @@ os.nice(10)
 password, words, enough = json.load(sys.stdin)
 sys.stdout.write(str(int(zxcvbn(password, words).guesses < enough)))
 """
+_ANSWERS: Final = {b"0": False, b"1": True}
+"""The outputs of the program: whether the password takes too few guesses."""
 
 
 class ZxcvbnEstimator(PasswordEstimator):
@@ -68,22 +70,33 @@ def _lookups(password: str) -> int:
 
 
 def _estimate_in_process(password: str, words: Sequence[str]) -> bool:
-    """Runs zxcvbn in another process. Raises Busy if that fails or takes too long."""
+    """Runs zxcvbn in another process. Raises Busy if that fails or takes too long.
+
+    Errors of subprocess contain the password, so Busy has only their reason.
+    """
     left = time_left()
     try:
         result = subprocess.run(
-            [sys.executable, "-I", "-c", _PROGRAM],
-            input=json.dumps([password, words, ENOUGH_GUESSES]),
+            [sys.executable or "", "-I", "-c", _PROGRAM],
+            input=json.dumps([password, words, ENOUGH_GUESSES]).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
             check=True,
             timeout=_PROCESS_SECONDS if left is None else min(_PROCESS_SECONDS, left),
         )
-    except (OSError, subprocess.SubprocessError):
-        # The error contains the password.
-        raise Busy from None
-    return result.stdout == "1"
+    except OSError as error:
+        raise _failed(error.strerror or type(error).__name__) from None
+    except subprocess.TimeoutExpired as error:
+        raise _failed(f"it took more than {error.timeout:.1f} s") from None
+    except subprocess.CalledProcessError as error:
+        raise _failed(f"it ended with status {error.returncode}") from None
+    if result.stdout not in _ANSWERS:
+        raise _failed("its output is not an estimate")
+    return _ANSWERS[result.stdout]
+
+
+def _failed(reason: str) -> Busy:
+    return Busy(f"the process that estimates a password failed: {reason}")
 
 
 def read_block_list(path: str) -> frozenset[str]:

@@ -102,8 +102,8 @@ def _verify_argon2(password_hash: bytes, kind: Type, password: bytes) -> bool:
         return verify_secret(password_hash, password, kind)
     except VerifyMismatchError:
         return False
-    except Argon2Error:  # there is not enough memory
-        raise Busy from None
+    except Argon2Error as error:  # there is not enough memory, or no thread can be started
+        raise Busy(f"argon2 failed: {error}") from None
 
 
 def _bcrypt(match: re.Match[str]) -> Verify:
@@ -173,15 +173,18 @@ def _scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, length: int) -> 
 
 
 def _verify_scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, password: bytes) -> bool:
-    computed = hashlib.scrypt(
-        password,
-        salt=salt,
-        n=n,
-        r=r,
-        p=p,
-        maxmem=MAX_MEMORY + 2 * _SCRYPT_SPARE,
-        dklen=len(digest),
-    )
+    try:
+        computed = hashlib.scrypt(
+            password,
+            salt=salt,
+            n=n,
+            r=r,
+            p=p,
+            maxmem=MAX_MEMORY + 2 * _SCRYPT_SPARE,
+            dklen=len(digest),
+        )
+    except ValueError as error:  # the costs are valid, so there is not enough memory
+        raise Busy(f"scrypt failed: {error}") from None
     return compare_digest(computed, digest)
 
 

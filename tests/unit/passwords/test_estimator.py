@@ -1,5 +1,6 @@
 """Estimates of how hard passwords are to guess."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -50,8 +51,39 @@ def test_a_password_that_takes_long_does_not_delay_this_process() -> None:
         assert estimator.is_guessable(signs, personal=(*ANN, signs[:72]))
 
 
-def test_a_password_is_not_accepted_if_its_estimate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "false")  # a program that ends with status 1
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("exit 1", "it ended with status 1"),
+        ("kill -KILL $$", "it ended with status -9"),
+        ("exit 0", "its output is not an estimate"),
+        ("echo 0", "its output is not an estimate"),
+        (r"printf '\377'", "its output is not an estimate"),
+        ("sleep 60", "it took more than 0.5 s"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_password_is_not_accepted_if_its_estimate_fails(
+    program: str | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interpreter = tmp_path / "python"
+    if program is not None:
+        interpreter.write_text(f"#!/bin/sh\ncat > /dev/null\nexec sh -c {shlex.quote(program)}\n")
+        interpreter.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    monkeypatch.setattr("adapters.passwords.estimator._PROCESS_SECONDS", 0.5)
+    with pytest.raises(Busy) as failed:
+        ZxcvbnEstimator().is_guessable("4@8({[<3690!1|7$5+%2" * 4, personal=ANN)
+    expected = f"the process that estimates a password failed: {reason}"
+    assert failed.value.reason == expected
+    assert expected not in str(failed.value)
+
+
+def test_a_process_without_the_path_of_an_interpreter_accepts_no_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python embedded in another program may not know the path."""
+    monkeypatch.setattr(sys, "executable", None)
     with pytest.raises(Busy):
         ZxcvbnEstimator().is_guessable("4@8({[<3690!1|7$5+%2" * 4, personal=ANN)
 

@@ -90,25 +90,41 @@ def test_hashing_and_verifying_wait_for_a_thread() -> None:
 
 _WITHOUT_MEMORY = """
 import resource
-from adapters.passwords.argon2_memory import Argon2id
+from base64 import b64encode
 from adapters.passwords.bounded_threads import BoundedThreads
 from adapters.passwords.hasher import Argon2Hasher
 from application.ports.passwords import Busy
 
 large = Argon2Hasher(memory=2**18, passes=1, lanes=1, threads=BoundedThreads(1))
+digest = b64encode(bytes(32)).decode().rstrip("=")
+argon2 = f"$argon2i$v=19$m=262144,t=1,p=1$c2FsdHNhbHQ${digest}"
+passlib_scrypt = f"$scrypt$ln=18,r=8,p=1$c2FsdHNhbHQ${digest}"
+werkzeug_scrypt = f"scrypt:262144:8:1$salt${bytes(64).hex()}"
 resource.setrlimit(resource.RLIMIT_AS, (2**28, resource.RLIM_INFINITY))
-for work in (lambda: large.hash("password"), lambda: large.verify("password", None)):
+for work in (
+    lambda: large.hash("password"),
+    lambda: large.verify("password", None),
+    lambda: large.verify("password", argon2),
+    lambda: large.verify("password", passlib_scrypt),
+    lambda: large.verify("password", werkzeug_scrypt),
+):
     try:
         work()
-    except Busy:
-        print("busy")
+    except Busy as error:
+        print(error.reason)
 """
 
 
 def test_without_memory_a_password_is_not_wrong() -> None:
     """A wrong password would count as a guess."""
     command = [sys.executable, "-c", _WITHOUT_MEMORY]
-    assert subprocess.check_output(command, text=True) == "busy\n" * 2
+    first, second, argon2_hash, *scrypt_hashes = subprocess.check_output(
+        command, text=True
+    ).splitlines()
+    assert first == second == "argon2 has not enough memory, or cannot start its threads"
+    assert argon2_hash.startswith("argon2 failed: ")
+    assert len(scrypt_hashes) == 2
+    assert all(each.startswith("scrypt failed: ") for each in scrypt_hashes)
 
 
 @pytest.mark.parametrize(("memory", "passes", "lanes"), [(64, 1, 1), (100, 3, 2), (7168, 5, 1)])
