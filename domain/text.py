@@ -233,11 +233,17 @@ def _key(email: str, max_length: int) -> str | None:
 
 
 def _mailbox(local: str) -> str:
-    """Folds a local part and removes default-ignorable code points."""
+    """Folds a local part and removes default-ignorable code points.
+
+    Returns no text if the folded text, which can be 18 times as long, is too long to fold again.
+    """
     folded = fold(local)
     if not _IGNORABLE.search(folded):
         return folded
-    return fold(_IGNORABLE.sub("", folded))  # characters that are now adjacent may compose
+    visible = _IGNORABLE.sub("", folded)
+    if len(visible) > MAX_FOLDED_INPUT:
+        return ""
+    return fold(visible)  # characters that are now adjacent may compose
 
 
 @lru_cache(1024)

@@ -113,6 +113,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "long password": {"password": "x" * 10_000},
     "long address": {"email": "x" * 10_000},
     "long address of other letters": {"email": "é" * 10_000},
+    "address that folding lengthens": {"email": "\ufdfa" * 60 + "\u200b@example.org"},
     "control characters": {"email": "a\tb\n", "password": "a\tb\n\x7f"},
 }
 
