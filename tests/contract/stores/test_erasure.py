@@ -678,6 +678,8 @@ def test_an_actor_is_erased_in_every_spelling_of_the_mailbox(
         ("not-needle@example.org", "not-needle@example.org"),
         ("mailto:needle@example.org.example", "mailto:needle@example.org.example"),
         ("needle", "needle"),
+        # Folding makes it too long to be an address.
+        ("\ufdfa" * 60 + "\u3164@example.org", "\ufdfa" * 60 + "\u3164@example.org"),
     ],
 )
 def test_an_actor_that_contains_the_email_is_erased(
