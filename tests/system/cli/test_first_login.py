@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 from project.docs.sessions import ADDRESS, ROOT, section
 from roster_process import ROSTER
@@ -46,11 +45,11 @@ def terminal(sqlite_url: str) -> Terminal:
     return run
 
 
-def test_the_three_steps_of_the_readme_lead_to_a_session(
+def test_the_steps_of_the_readme_lead_to_a_session(
     serve: Callable[..., str], sqlite_url: str, tmp_path: Path, terminal: Terminal
 ) -> None:
     text = section(ROOT / "README.md", "Accounts")
-    start, admin, login = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    start, admin, login, request = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     assert start == "ROSTER_ACCOUNTS=on make run\n"
     program, *arguments = admin.split()
     assert program == ".venv/bin/roster"
@@ -60,8 +59,10 @@ def test_the_three_steps_of_the_readme_lead_to_a_session(
     command = login.replace(ADDRESS, base_url).replace("PASSWORD", PASSWORD)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     token = json.loads(done.stdout)["data"]["meta"]["access_token"]
-    response = httpx.get(f"{base_url}/api/v1/me", headers={"Authorization": f"Bearer {token}"})
-    assert response.json()["data"]["attributes"]["role"] == "admin"
+    command = request.replace(ADDRESS, base_url).replace("ACCESS_TOKEN", token)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    (user,) = json.loads(done.stdout)["data"]
+    assert user["attributes"]["role"] == "admin"
 
 
 def test_a_terminal_shows_no_password(terminal: Terminal, roster_upgraded: None) -> None:
