@@ -61,7 +61,7 @@ class Argon2Hasher(PasswordHasher):
         try:
             return self._argon2id.tag(password, salt)
         except MemoryError:
-            raise Busy("argon2 has not enough memory, or cannot start its threads") from None
+            raise Busy("argon2 lacks memory, or cannot start its threads") from None
 
 
 def _encode(password: str) -> bytes:

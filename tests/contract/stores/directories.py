@@ -1,9 +1,10 @@
 """Directories of users and groups on one store, with helpers for tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, text
 from waiting import until
@@ -25,7 +26,15 @@ from application.audit import EventReader
 from application.commands import Commands
 from application.entities import AnyType
 from application.groups import GROUP_TYPE, MEMBERSHIPS, OWNER
-from application.ports import AccountReader, Begin, Context, LinkReader, Reader
+from application.ports import (
+    AccountReader,
+    Begin,
+    Context,
+    LinkReader,
+    Reader,
+    UnitOfWork,
+    UnitRunner,
+)
 from application.reactions import NO_REACTIONS, Reactions
 from application.relationship_commands import RelationshipCommands
 from application.relationship_queries import RelationshipQueries
@@ -35,6 +44,8 @@ from application.units import retrying
 from application.users import USER_TYPE
 from domain.groups import Group, NewGroup
 from domain.users import NewUser, User
+
+T = TypeVar("T")
 
 START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ANONYMOUS = Context()
@@ -125,6 +136,20 @@ class Directory:
             SqlAccountReader(engine),
             engine,
         )
+
+
+def without_retries(begin: Begin, *, for_update: bool = False) -> UnitRunner:
+    """Returns a runner that runs each unit of work once, so that a deadlock is not hidden.
+
+    With `for_update`, all units lock what they read.
+    """
+    always = for_update
+
+    def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False) -> T:
+        with begin(context, for_update=always or for_update) as work:
+            return unit(work)
+
+    return run
 
 
 def many(*emails: str, name: str = "Many") -> list[NewUser]:

@@ -1,6 +1,5 @@
 """Concurrent units of work on accounts, in databases in which they do not exclude each other."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import permutations
@@ -16,7 +15,7 @@ from accounts_service import (
     ReadableTokens,
     ShortBlockList,
 )
-from contract.stores.directories import Directory
+from contract.stores.directories import Directory, without_retries
 
 from application.accounts.administrators import Administrators
 from application.accounts.config import AccountConfig, RoleScopes
@@ -34,7 +33,7 @@ from application.accounts.notices import notify
 from application.accounts.passwords import NewPasswords, OwnPassword, invalidate_links
 from application.accounts.sessions import SessionCommands, SessionTokens, digest
 from application.accounts.users import find_by_email
-from application.ports import Context, Mailer, OutgoingEmail, UnitOfWork
+from application.ports import Mailer, OutgoingEmail, UnitOfWork
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.accounts import Account, EmailedLink, Purpose, Template, WaitingEmail
@@ -186,9 +185,7 @@ def test_links_that_are_used_together_do_not_wait_for_each_other(
     email, tokens = "ann@example.org", [f"token {number}" for number in range(6)]
     user_id = None if purpose is Purpose.SIGNUP else directory.add(email, is_active=True).id
 
-    def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False) -> T:
-        with directory.begin(context, for_update=for_update) as work:
-            return unit(work)
+    run = without_retries(directory.begin)
 
     def add_links(work: UnitOfWork) -> None:
         for token in tokens:
@@ -219,10 +216,7 @@ def test_invitations_of_the_same_users_do_not_wait_for_each_other(directory: Dir
     orders = [*permutations(users)] * 2
     start = Barrier(len(orders))
 
-    def run(context: Context, unit: Callable[[UnitOfWork], T], /, *, for_update: bool = False) -> T:
-        with directory.begin(context, for_update=for_update) as work:
-            return unit(work)
-
+    run = without_retries(directory.begin)
     limits = GuessingLimits(CONFIG.failures, CONFIG.failure_window)
     requests = LinkRequests(run, CONFIG, PlainHasher(), limits, ReadableTokens())
 

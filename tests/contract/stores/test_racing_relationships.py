@@ -11,13 +11,13 @@ from threading import Barrier, Event
 from typing import Any, TypeVar
 
 import pytest
-from contract.stores.directories import ANONYMOUS, RELATIONSHIPS, RelatedDirectory
+from contract.stores.directories import ANONYMOUS, RELATIONSHIPS, RelatedDirectory, without_retries
 
 from application.commands import Commands
 from application.deadlines import deadline
 from application.groups import GROUP_TYPE, MEMBERSHIPS
 from application.operations import Change, Operation, Operations
-from application.ports import ConcurrentUpdate, Context, LinkChange, UnitOfWork
+from application.ports import ConcurrentUpdate, LinkChange
 from application.relationship_commands import RelationshipCommands
 from application.relationships import RelatedNotFound, fingerprint
 from application.search import Search, Slice
@@ -212,9 +212,7 @@ def test_operations_in_any_order_do_not_wait_for_each_other(
             *(Change("groups", each, GroupChanges({"description": name})) for each in groups),
         ]
 
-    def run(context: Context, unit: Callable[[UnitOfWork], T], /, **_: bool) -> T:
-        with related.begin(context, for_update=for_update) as work:
-            return unit(work)
+    run = without_retries(related.begin, for_update=for_update)
 
     def change(order: tuple[int, ...]) -> object:
         changes = operations(hash(order))
@@ -239,10 +237,7 @@ def test_changes_from_both_ends_do_not_deadlock(
     users = people(related, 3)
     groups = [related.group(f"g{number}") for number in range(3)]
 
-    def run(context: Context, unit: Callable[[UnitOfWork], T], /, **_: bool) -> T:
-        with related.begin(context, for_update=for_update) as work:
-            return unit(work)
-
+    run = without_retries(related.begin, for_update=for_update)
     members, groups_of = RelationshipCommands(MEMBERS, run), RelationshipCommands(GROUPS, run)
     group_commands = Commands(GROUP_TYPE, run, relationships=RELATIONSHIPS)
     user_commands = Commands(USER_TYPE, run, relationships=RELATIONSHIPS)
@@ -284,10 +279,7 @@ def test_the_deletion_of_an_owner_does_not_deadlock_with_a_replacement(
 ) -> None:
     """A deadlock would be a ConcurrentUpdate."""
 
-    def run(context: Context, unit: Callable[[UnitOfWork], T], /, **_: bool) -> T:
-        with related.begin(context, for_update=True) as work:
-            return unit(work)
-
+    run = without_retries(related.begin, for_update=True)
     members = RelationshipCommands(MEMBERS, run)
     commands = Commands(USER_TYPE, run, relationships=RELATIONSHIPS)
     other, *owners = people(related, 61)

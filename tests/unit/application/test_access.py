@@ -1,4 +1,4 @@
-"""The use cases of a resource consult the policy, so that no entry point can bypass it."""
+"""The use cases of resources consult the policy, so that no entry point can bypass it."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,15 @@ from contract.stores.directories import GROUPS, MEMBERS, RelatedDirectory
 
 from application.access import InsufficientScope, Principal
 from application.audit import History
+from application.groups import GROUP_TYPE, OWNER
 from application.imports import ImportOptions, Record
+from application.inclusion import Step
 from application.ports import Context
 from application.queries import Queries
 from application.record_import import Import
 from application.search import AnyOf, Condition, Not, Op, Related, Search
 from application.users import USER_TYPE
-from domain.groups import NewGroup
+from domain.groups import GroupChanges, NewGroup
 from domain.users import NewUser, User, UserChanges
 
 Use = Callable[[RelatedDirectory, Context], object]
@@ -90,6 +92,72 @@ def import_bob(directory: RelatedDirectory, used: Context, options: ImportOption
         ),
         ({"groups:write"}, lambda d, c: d.queries.authorize_new(GROUPS, c.principal)),
         ({"groups:write"}, lambda d, c: d.queries.authorize_new(MEMBERS, c.principal)),
+        ({"groups:write"}, lambda d, c: d.members.add(1, [1], c)),
+        ({"groups:write"}, lambda d, c: d.members.remove(1, [1], c)),
+        ({"users:read", "groups:write"}, lambda d, c: d.groups_of.replace(1, [1], c)),
+        (
+            {"users:write", "groups:write"},
+            lambda d, c: d.users.create(
+                NewUser(email="new@example.org", name="New"), c, related={"groups": [1]}
+            ),
+        ),
+        (
+            {"groups:write"},
+            lambda d, c: d.groups.create(
+                NewGroup(name="New", owner=1), c, related={"members": [1]}
+            ),
+        ),
+        (
+            {"users:read", "users:write", "groups:write"},
+            lambda d, c: d.users.change(1, UserChanges({}), c, related={"groups": [1]}),
+        ),
+        (
+            {"groups:read", "groups:write"},
+            lambda d, c: d.groups.change(1, GroupChanges({}), c, related={"members": []}),
+        ),
+        (
+            {"groups:read", "groups:write"},
+            lambda d, c: d.groups.change(1, GroupChanges({"owner": 1}), c),
+        ),
+        ({"groups:write"}, lambda d, c: d.groups.set_reference(1, OWNER, 1, c)),
+        ({"groups:write"}, lambda d, c: d.groups.delete(1, c)),
+        (
+            {"groups:read"},
+            lambda d, c: d.queries.page(MEMBERS, 1, Search(), c.principal, resources=False),
+        ),
+        (
+            {"groups:read", "users:read"},
+            lambda d, c: d.queries.page(MEMBERS, 1, Search(), c.principal, resources=True),
+        ),
+        (
+            {"groups:read", "users:read"},
+            lambda d, c: d.queries.page(
+                MEMBERS,
+                1,
+                Search((Condition("email_key", Op.EQ, ("x",)),)),
+                c.principal,
+                resources=False,
+            ),
+        ),
+        (
+            {"groups:read", "users:read"},
+            lambda d, c: d.queries.page(GROUPS, 1, Search(), c.principal, resources=False),
+        ),
+        ({"groups:read"}, lambda d, c: d.queries.one(OWNER, 1, c.principal, resources=False)),
+        (
+            {"groups:read", "users:read"},
+            lambda d, c: d.queries.one(OWNER, 1, c.principal, resources=True),
+        ),
+        (
+            {"users:read"},
+            lambda d, c: d.queries.include(GROUP_TYPE, (), [Step(OWNER)], c.principal),
+        ),
+        (
+            {"groups:read", "users:read"},
+            lambda d, c: d.queries.include(
+                GROUP_TYPE, (), [Step(OWNER, (Step(GROUPS),))], c.principal
+            ),
+        ),
     ],
 )
 def test_each_required_scope_is_necessary_and_all_suffice(

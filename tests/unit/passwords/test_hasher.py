@@ -121,7 +121,7 @@ def test_without_memory_a_password_is_not_wrong() -> None:
     first, second, argon2_hash, *scrypt_hashes = subprocess.check_output(
         command, text=True
     ).splitlines()
-    assert first == second == "argon2 has not enough memory, or cannot start its threads"
+    assert first == second == "argon2 lacks memory, or cannot start its threads"
     assert argon2_hash.startswith("argon2 failed: ")
     assert len(scrypt_hashes) == 2
     assert all(each.startswith("scrypt failed: ") for each in scrypt_hashes)
