@@ -289,12 +289,19 @@ def _with_address(
     error: psycopg2.OperationalError, parameters: dict[str, Any]
 ) -> psycopg2.OperationalError:
     """Adds the server's address to the error. libpq omits it from non-blocking connections."""
-    message = str(error).strip() or "it did not respond in time"
+    message = str(error).strip() or _reason_without_message(error)
     if "connection to server" in message:
         return error
     address = parameters.get("host") or parameters.get("hostaddr") or "the default socket"
     port = parameters.get("port") or "5432"
     return type(error)(f'connection to server at "{address}", port {port} failed: {message}')
+
+
+def _reason_without_message(error: psycopg2.OperationalError) -> str:
+    if isinstance(error, DeadlinePassed):
+        return "it did not respond in time"
+    # With Python 3.11.2, the driver raises this instead of the UnicodeDecodeError.
+    return "it rejected the session, with a message that is not in UTF-8"
 
 
 def _check_server(connection: Session) -> None:
