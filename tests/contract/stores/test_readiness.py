@@ -327,7 +327,8 @@ def test_the_documented_grants_apply_to_tables_of_later_releases(
         script = on_mariadb.replace("roster.*", f"{name}.*").replace("'%'", "localhost")
         url = owner.replace("roster@", f"{role}:secret@")
     else:
-        script = on_postgresql
+        create_role = "CREATE ROLE roster_serve LOGIN PASSWORD '…';"  # as createuser does
+        script = create_role + on_postgresql
         url = owner.replace("postgres@", f"{role}:secret@")
     script = script.replace("roster_serve", role).replace("'…'", "'secret'")
     for statement in re.sub("--.*", "", script).split(";"):
