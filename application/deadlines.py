@@ -6,6 +6,7 @@ variable, so only the code that waits has to know it.
 
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from threading import Lock
 from time import monotonic
 from typing import Final
 
@@ -43,6 +44,12 @@ def time_left() -> float | None:
     """Returns the seconds until the deadline, 0 after it, or None if there is no deadline."""
     end = _end.get()
     return None if end is None else max(0.0, end - monotonic())
+
+
+def acquire(lock: Lock) -> bool:
+    """Acquires the lock. Returns False if the deadline passes first."""
+    left = time_left()
+    return lock.acquire() if left is None else lock.acquire(timeout=left)
 
 
 def restart_deadline(seconds: float) -> None:

@@ -5,11 +5,10 @@ from hashlib import blake2b
 from threading import Lock
 from typing import Final
 
-from application.deadlines import time_left
+from application.deadlines import acquire
 from application.ports import Unavailable
 
 _PERSON: Final = b"roster keys"
-_FOREVER: Final = -1
 
 
 class Keys:
@@ -49,8 +48,7 @@ class Keys:
 
     def _get_secret(self) -> bytes:
         if self._secret is None:
-            left = time_left()
-            if not self._lock.acquire(timeout=_FOREVER if left is None else left):
+            if not acquire(self._lock):
                 raise Unavailable
             try:
                 if self._secret is None:

@@ -14,7 +14,7 @@ from adapters.memory.idempotency import Entry, MemoryIdempotencyStore
 from adapters.memory.links import MemoryLinks, Pairs, RelatedEntities
 from adapters.memory.repository import MemoryRepository, Rows
 from application.audit import AuditLog, Event
-from application.deadlines import time_left
+from application.deadlines import acquire
 from application.entities import AnyType
 from application.ports import (
     STORED_BYTES,
@@ -28,8 +28,6 @@ from application.ports import (
 from application.reactions import NO_REACTIONS, Reactions
 from application.relationships import NO_RELATIONSHIPS, Association, Relationships, ToMany
 from application.units import StoreUnit
-
-_FOREVER = -1
 
 
 @dataclass(slots=True)
@@ -95,8 +93,7 @@ class MemoryStore:
     @contextmanager
     def begin(self, context: Context, *, for_update: bool = False) -> Iterator[UnitOfWork]:  # noqa: ARG002 (units of work run one at a time)
         """Opens a unit of work. Raises Unavailable if another one runs until the deadline."""
-        left = time_left()
-        if not self._lock.acquire(timeout=_FOREVER if left is None else left):
+        if not acquire(self._lock):
             raise Unavailable
         try:
             state = _State(dict(self._rows), dict(self._pairs), self.account_tables)

@@ -8,7 +8,7 @@ from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Final
 
 from adapters.web.progress import PROGRESS
-from application.deadlines import restart_deadline, time_left
+from application.deadlines import acquire, restart_deadline
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -125,8 +125,7 @@ class BodyMemory:
 
         Raises BodyMemoryExceeded if the deadline of the request passes first.
         """
-        left = time_left()
-        if not self._validation.acquire(timeout=-1 if left is None else left):
+        if not acquire(self._validation):
             raise BodyMemoryExceeded
         held.validating = True
 

@@ -20,7 +20,7 @@ from adapters.sql.database_urls import BadUrl
 from adapters.sql.dialects import SECONDS_WITHOUT_DEADLINE
 from adapters.sql.failures import UnsupportedEncoding, UnsupportedServer
 from adapters.sql.id_lists import MAX_ID
-from application.deadlines import time_left
+from application.deadlines import acquire, time_left
 from application.ports import Unavailable
 
 MIN_VERSION = (3, 40)
@@ -222,8 +222,7 @@ class TransactionPolicy:
 
         Raises Unavailable if the lock is not free before the deadline.
         """
-        left = time_left()
-        if not self._lock.acquire(timeout=-1 if left is None else left):
+        if not acquire(self._lock):
             raise Unavailable
         try:
             yield

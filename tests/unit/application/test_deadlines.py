@@ -1,6 +1,8 @@
 """Deadlines: the time limit of the current work."""
 
-from application.deadlines import deadline, restart_deadline, time_left
+from threading import Lock, Timer
+
+from application.deadlines import acquire, deadline, restart_deadline, time_left
 
 
 def left() -> float:
@@ -40,3 +42,17 @@ def test_a_restarted_deadline_has_all_its_time() -> None:
 def test_restarting_does_nothing_without_a_deadline() -> None:
     restart_deadline(5)
     assert time_left() is None
+
+
+def test_waits_for_a_lock_without_a_deadline() -> None:
+    lock = Lock()
+    assert acquire(lock)
+    Timer(0.02, lock.release).start()
+    assert acquire(lock)
+
+
+def test_a_lock_is_not_acquired_after_the_deadline() -> None:
+    lock = Lock()
+    assert acquire(lock)
+    with deadline(0.01):
+        assert not acquire(lock)
