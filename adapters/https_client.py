@@ -13,6 +13,8 @@ from base64 import b64encode
 from functools import cache
 from http import HTTPStatus
 from http.client import (
+    HTTP_PORT,
+    HTTPS_PORT,
     HTTPException,
     HTTPResponse,
     HTTPSConnection,
@@ -25,8 +27,6 @@ from urllib.request import getproxies, proxy_bypass
 
 from adapters.deadline_sockets import Deadline, PlainSocket, TlsSocket, connect, wrap
 
-_PORT: Final = 443
-_PROXY_PORT: Final = 80
 _MAX_PROXY_HEADER_BYTES: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 
@@ -76,7 +76,7 @@ class _Connection(HTTPSConnection):
 
 
 def _get(url: SplitResult, accept: str, deadline: Deadline, max_bytes: int) -> bytes:
-    connection = _Connection(url.hostname or "", url.port or _PORT, deadline)
+    connection = _Connection(url.hostname or "", url.port or HTTPS_PORT, deadline)
     try:
         target = urlunsplit(("", "", url.path or "/", url.query, ""))
         headers = {"Accept": accept, "User-Agent": user_agent(), "Connection": "close"}
@@ -125,7 +125,7 @@ def _parse_proxy(url: str) -> tuple[SplitResult, str, int]:
         parts, host, port = urlsplit(""), None, None
     if not host or parts.scheme not in ("", "http"):  # the password would be sent unencrypted
         raise FetchError("HTTPS_PROXY must be an http URL such as http://proxy.example.org:3128")
-    return parts, host, port or _PROXY_PORT
+    return parts, host, port or HTTP_PORT
 
 
 def _tunnel(

@@ -23,6 +23,7 @@ from adapters.jsonapi.errors import (
 )
 from adapters.jsonapi.etags import expected_versions, names_list, names_version, unmatchable
 from adapters.jsonapi.linkage import related_not_found
+from adapters.jsonapi.unknown_names import MAX_QUOTED
 from adapters.web.app import REQUEST_ID
 from adapters.web.bearer import challenge, refusal_fields
 from adapters.web.hosts import ForeignHost, ForeignOrigin
@@ -32,10 +33,9 @@ from application.access import InsufficientScope, InvalidToken, Unauthenticated
 from application.operations import OperationRefused
 from application.ports import Unavailable
 from application.relationships import RelatedNotFound
-from domain.errors import RosterError, Stale
+from domain.errors import RosterError, Stale, shortened
 
 _log = structlog.get_logger("roster.fault")
-_MAX_QUOTED_LENGTH = 100
 
 _BODY_ERRORS = {
     BodyTooLarge: ErrorObject(
@@ -181,7 +181,7 @@ def _foreign_origin(error: ForeignOrigin) -> ErrorObject:
 
 def _quote(error: Exception) -> str:
     """Quotes the start of the header's value, which is the error's message."""
-    return json.dumps(str(error)[:_MAX_QUOTED_LENGTH])
+    return json.dumps(shortened(str(error), MAX_QUOTED), ensure_ascii=False)
 
 
 def _log_reason(error: RosterError) -> None:

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from adapters.jsonapi.resource import Resource
 from application.imports import Record, RejectedRecord
+from domain.errors import shortened
 from domain.text import strip_invisible
 
 MAX_NAME_LENGTH: Final = 100
@@ -80,4 +81,4 @@ def normalize(name: str) -> str:
 
 def quote(name: str) -> str:
     """Returns a text of a file in quotes, shortened and with escapes for control characters."""
-    return repr(name[:MAX_NAME_LENGTH])
+    return repr(shortened(name, MAX_NAME_LENGTH))

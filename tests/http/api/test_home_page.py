@@ -75,7 +75,23 @@ def test_nothing_is_suggested_without_a_similar_url(client: ApiClient, wrong: st
     assert "meta" not in error
 
 
-def test_a_long_accept_header_is_not_parsed(client: ApiClient) -> None:
-    """Parsing it would take a tenth of a second without authentication."""
-    response = client.get("/", headers={"Accept": f"{BROWSER},{'a/b,' * 1000}"})
-    assert response.headers["Content-Type"] == "application/json"
+@pytest.mark.parametrize(
+    ("length", "content_type"), [(2048, "text/html; charset=utf-8"), (2049, "application/json")]
+)
+def test_an_accept_header_longer_than_any_browsers_is_not_parsed(
+    client: ApiClient, length: int, content_type: str
+) -> None:
+    """Parsing a very long one would take a tenth of a second without authentication."""
+    accept = f"{BROWSER},{'a/b,' * 1000}"[:length]
+    assert client.get("/", headers={"Accept": accept}).headers["Content-Type"] == content_type
+
+
+@pytest.mark.parametrize(("length", "is_suggested"), [(100, True), (101, False)])
+def test_suggests_nothing_for_a_long_url(
+    client: ApiClient, length: int, *, is_suggested: bool
+) -> None:
+    """A comparison takes time in proportion to the square of the length."""
+    before, after = "/api/v1/users/", "/group"
+    wrong = f"{before}{'1' * (length - len(before + after))}{after}"
+    (error,) = client.get(wrong).json["errors"]
+    assert ("meta" in error) == is_suggested

@@ -131,6 +131,17 @@ def test_an_operation_accepts_every_url_of_its_resource(
     assert names(client) == []
 
 
+def test_the_url_of_an_operation_has_at_most_2048_characters(
+    client: ApiClient, create: Create
+) -> None:
+    create()
+    longest, too_long = f"{'/.' * 1016}{USERS}/1/", f"{'/.' * 1017}{USERS}/1"
+    assert (len(longest), len(too_long)) == (2048, 2049)
+    assert perform(client, {**update(), "href": longest}).status_code == 200
+    response = perform(client, {**update(), "href": too_long})
+    assert response.problems == [("404", "not_found", at(0, "/href"))]
+
+
 @pytest.mark.parametrize("href", [USERS, f"{USERS}.json", f"{USERS}/", "users"])
 def test_an_add_may_have_the_url_of_its_collection(client: ApiClient, href: str) -> None:
     assert perform(client, {**add(), "href": href}).status_code == 200

@@ -235,6 +235,12 @@ def test_one_error_names_all_unknown_columns() -> None:
     ]
 
 
+def test_an_error_quotes_the_first_100_characters_of_a_column() -> None:
+    longest = "c" * 100
+    message = file_error(f"email,name,{longest},{longest}d\n")
+    assert f"unknown columns: '{longest}', '{longest}…'." in message
+
+
 @pytest.mark.parametrize("header", ["Email address", "user_email", "Emial"])
 def test_the_error_maps_a_column_that_contains_the_name_or_resembles_it(header: str) -> None:
     assert f"Map a column with --column email='{header}'," in file_error(f"Hat,{header},name\n")

@@ -189,6 +189,15 @@ def test_rejects_changes_from_a_foreign_origin(
     assert len(client.get(USERS).get_json()["data"]) == 1
 
 
+def test_errors_quote_the_first_100_characters_of_a_header(service: Service) -> None:
+    host, origin = f"{'h.' * 50}example", f"http://{'o' * 93}.example"
+    misdirected = service().get(USERS, headers={"Host": host})
+    refused = service().post(USERS, json=user(), headers={"Origin": origin})
+    for response, quoted in ((misdirected, host[:100]), (refused, origin[:100])):
+        (error,) = response.get_json()["errors"]
+        assert f' "{quoted}…"' in error["detail"]
+
+
 @pytest.mark.parametrize("origin", ["https://attacker.example", "null"])
 def test_reading_does_not_depend_on_the_origin(service: Service, origin: str) -> None:
     client = service()
