@@ -35,8 +35,9 @@ MAX_ROUNDS: Final = 2_000_000
 MAX_ARGON2_WORK: Final = 4 * 1024 * 1024
 """The maximum of KiB * passes."""
 MAX_LANES: Final = 16
-_MAX_SCRYPT_WORK: Final = 4 * 1024 * 1024
-_MAX_BCRYPT_COST: Final = 16
+MAX_SCRYPT_WORK: Final = 4 * 1024 * 1024
+"""The maximum of N * r * p."""
+MAX_BCRYPT_COST: Final = 16
 _BCRYPT_BYTES: Final = 72
 _SCRYPT_SPARE: Final = 1024 * 1024
 _SCRYPT_BITS: Final = 16
@@ -109,7 +110,7 @@ def _verify_argon2(password_hash: bytes, kind: Type, password: bytes) -> bool:
 def _bcrypt(match: re.Match[str]) -> Verify:
     if int(match[1]) < 4:
         raise UnsupportedHash("the bcrypt hash is malformed")
-    if int(match[1]) > _MAX_BCRYPT_COST:
+    if int(match[1]) > MAX_BCRYPT_COST:
         raise _too_expensive()
     return partial(_verify_bcrypt, match[0].encode())
 
@@ -167,7 +168,7 @@ def _scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, length: int) -> 
     memory = 128 * r * (n + p)
     if memory > MAX_MEMORY + _SCRYPT_SPARE or n * r * 128 > MAX_MEMORY:
         raise _too_expensive()
-    if n * p > MAX_ROUNDS or n * r * p > _MAX_SCRYPT_WORK:
+    if n * p > MAX_ROUNDS or n * r * p > MAX_SCRYPT_WORK:
         raise _too_expensive()
     return partial(_verify_scrypt, n, r, p, salt, digest)
 

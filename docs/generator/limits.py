@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 from adapters import strict_json
 from adapters.api import OPERATIONS_BODY_FACTOR
+from adapters.api.operations import MAX_HREF_LENGTH
+from adapters.files.reading import MAX_NAME_LENGTH
 from adapters.jsonapi import (
     atomic,
     cursors,
@@ -18,7 +20,9 @@ from adapters.jsonapi import (
     parameters,
     resource_objects,
 )
-from adapters.passwords import formats
+from adapters.jsonapi.unknown_names import MAX_QUOTED
+from adapters.mail import smtp
+from adapters.passwords import bounded_threads, formats
 from adapters.tabular.lines import MAX_RECORD_BYTES
 from adapters.tokens import key_sets, verifier
 from adapters.web.identity import MAX_LINKS
@@ -89,7 +93,9 @@ def _requests() -> Iterator[Limit]:
         "`too_many_stored_responses`",
     )
     yield Limit("errors in a response", f"{errors.MAX_ERRORS:,}", "The others are only counted.")
-    yield Limit("characters of a quoted name", f"{MAX_QUOTED_LENGTH}", "The rest is omitted.")
+    omitted = "The rest is omitted."
+    yield Limit("characters of a quoted name", f"{MAX_QUOTED_LENGTH}", omitted)
+    yield Limit("characters of a quoted parameter or header", f"{MAX_QUOTED}", omitted)
 
 
 def _searches() -> Iterator[Limit]:
@@ -125,6 +131,7 @@ def _changes() -> Iterator[Limit]:
     invalid = "`invalid_document`"
     yield Limit("characters of a `lid`", f"{resource_objects.MAX_LID_LENGTH}", invalid)
     version = f"{operation_objects.MAX_VERSION_LENGTH:,}"
+    yield Limit("characters of an `href`", f"{MAX_HREF_LENGTH:,}", "`not_found`")
     yield Limit("characters of `meta.version`", version, invalid)
 
 
@@ -141,8 +148,26 @@ def _accounts() -> Iterator[Limit]:
         "No further email is sent.",
     )
     rejected, unused = "The hash is rejected.", "The set is not used."
+    yield Limit("characters of an imported hash", f"{formats.MAX_LENGTH}", rejected)
     yield Limit("memory of an imported hash", f"{formats.MAX_MEMORY // 1024**2} MiB", rejected)
     yield Limit("rounds of an imported hash", f"{formats.MAX_ROUNDS:,}", rejected)
+    yield Limit("cost of a bcrypt hash", f"{formats.MAX_BCRYPT_COST}", rejected)
+    work = f"{formats.MAX_ARGON2_WORK:,}"
+    yield Limit("product of the KiB and the passes of an argon2 hash", work, rejected)
+    yield Limit("lanes of an argon2 hash", f"{formats.MAX_LANES}", rejected)
+    work = f"{formats.MAX_SCRYPT_WORK:,}"
+    yield Limit("product of N, r and p of an scrypt hash", work, rejected)
+    yield Limit(
+        "requests that wait for the verification of a password in a process",
+        f"{bounded_threads.MAX_WAITING}",
+        "`busy`",
+    )
+    yield Limit("time that they wait", f"{bounded_threads.MAX_WAIT_SECONDS:g} seconds", "`busy`")
+    yield Limit(
+        "time to deliver an email",
+        f"{smtp.SECONDS:g} seconds",
+        "The email is sent again later.",
+    )
     invalid = "`invalid_token`"
     yield Limit("bytes of a token", f"{verifier.MAX_LENGTH:,}", invalid)
     yield Limit("characters of a subject", f"{MAX_SUBJECT_LENGTH}", invalid)
@@ -157,6 +182,7 @@ def _accounts() -> Iterator[Limit]:
 
 def _files() -> Iterator[Limit]:
     yield Limit("bytes of a record", f"{MAX_RECORD_BYTES:,}", "`record_too_long`")
+    yield Limit("characters of a quoted name", f"{MAX_NAME_LENGTH}", "The rest is omitted.")
 
 
 def _setting(name: str) -> str:

@@ -1,5 +1,6 @@
 """Estimates of how hard passwords are to guess."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -38,7 +39,20 @@ def test_other_passwords_are_not_guessable(password: str) -> None:
     assert not ZxcvbnEstimator().is_guessable(password, personal=("x" * 100_000,) * 100)
 
 
+def test_a_hundred_million_guesses_are_enough() -> None:
+    """zxcvbn estimates 99,770,000 and 100,000,001 guesses."""
+    assert ZxcvbnEstimator().is_guessable("eritztzd", personal=())
+    assert not ZxcvbnEstimator().is_guessable("a2p5bq69", personal=())
+
+
+def test_ten_personal_values_count() -> None:
+    personal = ["Bob"] * 9 + ["xk7fjq0pz2mv"]
+    assert ZxcvbnEstimator().is_guessable("xk7fjq0pz2mv", personal=personal)
+    assert not ZxcvbnEstimator().is_guessable("xk7fjq0pz2mv", personal=["Bob", *personal])
+
+
 def test_only_the_first_72_characters_count() -> None:
+    assert not ZxcvbnEstimator().is_guessable("a" * 60 + "xk7fjq0pz2mv", personal=())
     assert ZxcvbnEstimator().is_guessable("a" * 72 + "xk7fjq0pz2mv", personal=())
 
 
@@ -102,6 +116,17 @@ def test_the_block_list_is_compared_folded(tmp_path: Path) -> None:
     for password in ("correct horse BATTERY", "Straße und größe", "Last one here"):
         assert estimator.is_guessable(password, personal=())
     assert not estimator.is_guessable("correct horse battery staple", personal=())
+
+
+def test_a_block_list_has_at_most_64_mib(tmp_path: Path) -> None:
+    path = tmp_path / "blocked.txt"
+    path.write_bytes(b"password\n")
+    size = 64 * 1024 * 1024
+    os.truncate(path, size)  # a long line of NUL characters
+    assert read_block_list(str(path)) == {"password"}
+    os.truncate(path, size + 1)
+    with pytest.raises(ValueError, match="must have at most 67108864 bytes"):
+        read_block_list(str(path))
 
 
 def test_a_block_list_must_be_readable_utf_8(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The hashes were created with Django 5.2, Werkzeug 3.1, passlib 1.7 and argon2-cffi 25.1."""
 
+from base64 import b64encode
+
 import pytest
 
 from adapters.passwords.formats import parse
@@ -131,11 +133,35 @@ def test_other_and_malformed_hashes_are_rejected(password_hash: str) -> None:
         parse(password_hash)
 
 
+def argon2_hash(salt_bytes: int, tag_bytes: int) -> str:
+    salt, tag = (b64encode(bytes(each)).decode().rstrip("=") for each in (salt_bytes, tag_bytes))
+    return f"$argon2id$v=19$m=64,t=1,p=1${salt}${tag}"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "rejected"),
+    [
+        (argon2_hash(8, 16), argon2_hash(7, 16)),
+        (argon2_hash(8, 16), argon2_hash(8, 15)),
+        (argon2_hash(8, 128), argon2_hash(8, 129)),
+        (argon2_hash(234, 128), argon2_hash(235, 128)),
+    ],
+)
+def test_the_salt_and_the_tag_of_argon2_have_lengths(accepted: str, rejected: str) -> None:
+    assert not parse(accepted)(b"password")
+    with pytest.raises(UnsupportedHash):
+        parse(rejected)
+
+
+def test_a_hash_has_at_most_512_characters() -> None:
+    assert len(argon2_hash(234, 128)) == 512
+
+
 @pytest.mark.parametrize(
     ("cheap", "expensive"),
     [
         (f"$argon2id$v=19$m=262144,t=4,p=4{ARGON2}", f"$argon2id$v=19$m=262145,t=1,p=1{ARGON2}"),
-        (f"$argon2i$v=19$m=65536,t=3,p=4{ARGON2}", f"$argon2i$v=19$m=65536,t=65,p=4{ARGON2}"),
+        (f"$argon2i$v=19$m=65536,t=64,p=4{ARGON2}", f"$argon2i$v=19$m=65536,t=65,p=4{ARGON2}"),
         (f"$argon2id$v=19$m=1024,t=3,p=16{ARGON2}", f"$argon2id$v=19$m=1024,t=3,p=17{ARGON2}"),
         (f"$2b$16${BCRYPT}", f"$2b$17${BCRYPT}"),
         (f"pbkdf2_sha256$2000000$salt${SHA256}", f"pbkdf2_sha256$2000001$salt${SHA256}"),
@@ -146,6 +172,7 @@ def test_other_and_malformed_hashes_are_rejected(password_hash: str) -> None:
         ("scrypt:262144:8:1$salt$" + "0" * 128, "scrypt:524288:8:1$salt$" + "0" * 128),
         ("scrypt:32768:8:16$salt$" + "0" * 128, "scrypt:32768:8:17$salt$" + "0" * 128),
         ("scrypt:1048576:2:1$salt$" + "0" * 128, "scrypt:1048576:2:2$salt$" + "0" * 128),
+        ("scrypt:2:8192:255$salt$" + "0" * 128, "scrypt:2:8192:256$salt$" + "0" * 128),
         ("scrypt:2:1:1000000$salt$" + "0" * 128, "scrypt:2:1:1000001$salt$" + "0" * 128),
         (
             f"$scrypt$ln=18,r=8,p=1$c2FsdA${SHA256[:-1]}",
