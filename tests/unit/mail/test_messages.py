@@ -116,6 +116,27 @@ def test_long_lines_are_encoded(tmp_path: Path) -> None:
     assert "x" * 5000 in parts(parsed(outgoing(), tmp_path))[0]
 
 
+@pytest.mark.parametrize(("length", "encoding"), [(998, "7bit"), (999, "quoted-printable")])
+def test_only_lines_of_more_than_998_bytes_are_encoded(
+    tmp_path: Path, length: int, encoding: str
+) -> None:
+    (tmp_path / "recovery.txt").write_text(f"Hello\n{'x' * length}\n{{{{ link }}}}")
+    (text, *_) = parsed(outgoing(), tmp_path).iter_parts()
+    assert text["Content-Transfer-Encoding"] == encoding
+
+
+@pytest.mark.parametrize(("length", "is_encoded"), [(69, False), (70, True)])
+def test_only_subjects_that_are_too_long_for_one_line_are_encoded(
+    tmp_path: Path, length: int, *, is_encoded: bool
+) -> None:
+    """A line has at most 78 characters with "Subject: " (RFC 5322, section 2.1.1)."""
+    subject = "x" * length
+    (tmp_path / "recovery.txt").write_text(f"{subject}\n{{{{ link }}}}")
+    raw = bytes(compose(tmp_path).compose(outgoing()))
+    assert (f"\r\nSubject: {subject}\r\n".encode() not in raw) == is_encoded
+    assert parsed(outgoing(), tmp_path)["subject"] == subject
+
+
 def test_files_replace_templates_of_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "recovery.txt").write_text("Hi {{ user.email }}\n{% include 'end.txt' %}\n")
     (tmp_path / "end.txt").write_text("Go to {{ link }}")

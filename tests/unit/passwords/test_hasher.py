@@ -28,6 +28,7 @@ def hasher(*, passes: int = 1, threads: BoundedThreads | None = None) -> Argon2H
 def test_a_password_is_hashed_with_argon2id_and_a_random_salt() -> None:
     password_hash = hasher().hash(PASSWORD)
     assert password_hash.startswith("$argon2id$v=19$m=64,t=1,p=1$")
+    assert argon2.extract_parameters(password_hash).salt_len == 16
     assert argon2.PasswordHasher().verify(password_hash, PASSWORD)
     assert hasher().hash(PASSWORD) != password_hash
     assert hasher().verify(PASSWORD, password_hash)
