@@ -22,7 +22,7 @@ from adapters.tabular.lines import (
 )
 from domain.errors import Problem
 
-_MAX_MEMBERS: Final = 500
+MAX_MEMBERS: Final = 500
 """The limit for the members and elements of a record. A batch of records is in memory at once."""
 _NOT_OBJECT: Final = Problem("wrong_json_type", "must be a JSON object")
 _NO_END: Final = Problem(
@@ -80,7 +80,7 @@ def _lines(text: Iterable[bytes], offset: int) -> Iterator[Row[dict[str, Any]]]:
 
 def _parse(line: bytes, offset: int, number: int) -> tuple[dict[str, Any] | None, Problem | None]:
     try:
-        content = parse(line, max_members=_MAX_MEMBERS)
+        content = parse(line, max_members=MAX_MEMBERS)
     except NotStrict as error:
         try:
             line.decode("utf-8")

@@ -23,6 +23,7 @@ from adapters.jsonapi import (
 from adapters.jsonapi.unknown_names import MAX_QUOTED
 from adapters.mail import smtp
 from adapters.passwords import bounded_threads, formats
+from adapters.tabular import jsonl
 from adapters.tabular.lines import MAX_RECORD_BYTES
 from adapters.tokens import key_sets, verifier
 from adapters.web.identity import MAX_LINKS
@@ -182,6 +183,9 @@ def _accounts() -> Iterator[Limit]:
 
 def _files() -> Iterator[Limit]:
     yield Limit("bytes of a record", f"{MAX_RECORD_BYTES:,}", "`record_too_long`")
+    yield Limit(
+        "members and elements of a JSON record", f"{jsonl.MAX_MEMBERS}", "`too_many_members`"
+    )
     yield Limit("characters of a quoted name", f"{MAX_NAME_LENGTH}", "The rest is omitted.")
 
 
