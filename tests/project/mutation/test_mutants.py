@@ -107,8 +107,23 @@ def test_a_changed_file_is_restored(tmp_path: Path) -> None:
     assert path.read_bytes() == b"a = 1"
 
 
-@pytest.mark.parametrize("known", known_equivalents(), ids=lambda known: known.mutant)
+@pytest.mark.parametrize("known", known_equivalents(), ids=lambda known: known.mutant or known.code)
 def test_each_known_equivalent_is_a_mutant_of_its_file(known: Equivalent) -> None:
     source = (ROOT / known.file).read_bytes()
     assert any(known.matches(mutant, source) for mutant in mutants_of(known.file, source))
     assert known.reason
+
+
+def test_an_equivalent_is_one_change_or_all_changes_of_its_code() -> None:
+    source = b"a = 2\nb = 2\n"
+    mutants = mutants_of("a.py", source)
+    one = Equivalent("a.py", "a = 2", "no effect", "a = 3")
+    every = Equivalent("a.py", "a = 2", "no effect")
+    changed_by = {
+        each.mutant: {m.apply(source) for m in mutants if each.matches(m, source)}
+        for each in (one, every)
+    }
+    assert changed_by == {
+        "a = 3": {b"a = 3\nb = 2\n"},
+        None: {b"a = 3\nb = 2\n", b"a = (1)\nb = 2\n"},
+    }
