@@ -114,7 +114,7 @@ def test_a_file_without_usable_private_keys_is_rejected(text: bytes, problem: st
         read_signing_keys(text)
 
 
-@pytest.mark.parametrize("mode", [0o604, 0o644, 0o602])
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o602, 0o601])
 def test_a_file_that_all_users_can_access_is_rejected(path: str, mode: int) -> None:
     Path(path).chmod(mode)
     with pytest.raises(UnusableKeySet, match="must not be accessible to all users"):
