@@ -4,12 +4,15 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from fnmatch import fnmatchcase
 from http.client import HTTPConnection, HTTPMessage
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
+import yaml
 from deploy.nginx import NAME, NGINX, Nginx
 from faults.service import Service
 from roster_process import JSONAPI, free_port
@@ -145,3 +148,26 @@ def test_nothing_else_reaches_roster_from_outside(nginx: Nginx, path: str) -> No
     status, _, text = request(nginx, "GET", path)
     assert status == 404
     assert "http_server" not in text
+
+
+def with_underscores(header: str) -> set[str]:
+    """The other names that WSGI does not distinguish from the header, in lower case."""
+    words = header.lower().split("-")
+    marks = product("-_", repeat=len(words) - 1)
+    return {"".join(map("".join, zip(words, (*each, ""), strict=True))) for each in marks} - {
+        header.lower()
+    }
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Request-ID"])
+def test_the_examples_drop_every_spelling_of_a_trusted_header(header: str) -> None:
+    """Otherwise a client chooses its address, or the id of its request in the log."""
+    (caddy,) = re.findall(r"```caddy\n(.*?)```", PAGE, re.DOTALL)
+    patterns = [each.lower() for each in re.findall(r"request_header -(\S+)", caddy)]
+    others = with_underscores(header)
+    assert {each for each in others if not any(fnmatchcase(each, p) for p in patterns)} == set()
+    (traefik,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    middlewares = yaml.safe_load(traefik)["http"]["middlewares"]
+    changed = middlewares["roster-headers"]["headers"]["customRequestHeaders"]
+    dropped = {name.lower() for name, value in changed.items() if value == ""}
+    assert others - dropped == set()
