@@ -51,7 +51,10 @@ def parse_smtp_url(url: str) -> SmtpServer:
     has_rest = parts.path not in ("", "/") or parts.query or parts.fragment
     is_text = url.isascii() and url.isprintable()
     if default is None or not host or port == 0 or has_rest or not is_text:
-        raise ValueError("must be smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465")
+        raise ValueError(
+            "must be smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465; "
+            "percent-encode special characters in the user and the password, such as %2F for /"
+        )
     if bool(parts.username) != (parts.password is not None):
         raise ValueError("must contain both a user and a password, or neither")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")

@@ -9,6 +9,7 @@ from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -271,6 +272,14 @@ def test_invalid_urls_are_rejected_without_the_password(url: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_smtp_url(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["secret/word", "secret#word", "secret?word", "[secret"])
+def test_a_url_that_a_special_character_breaks_gets_the_remedy(password: str) -> None:
+    with pytest.raises(ValueError, match="percent-encode special characters"):
+        parse_smtp_url(f"smtp://roster:{password}@mail.example.org")
+    server = parse_smtp_url(f"smtp://roster:{quote(password, safe='')}@mail.example.org")
+    assert (server.host, server.password) == ("mail.example.org", password)
 
 
 def test_each_scheme_has_a_default_port() -> None:
