@@ -297,6 +297,6 @@ def test_permissions_are_checked_before_each_email(tmp_path: Path) -> None:
 
 
 def test_a_file_is_rejected_as_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "mail").touch()
-    with pytest.raises(BadFolder):
+    (tmp_path / "mail").touch(0o600)
+    with pytest.raises(BadFolder, match="is not a folder"):
         FolderMailer(compose(), tmp_path / "mail")
