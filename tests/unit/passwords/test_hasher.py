@@ -97,6 +97,7 @@ from adapters.passwords.hasher import Argon2Hasher
 from application.ports.passwords import Busy
 
 large = Argon2Hasher(memory=2**18, passes=1, lanes=1, threads=BoundedThreads(1))
+parallel = Argon2Hasher(memory=1024, passes=1, lanes=64, threads=BoundedThreads(1))
 digest = b64encode(bytes(32)).decode().rstrip("=")
 argon2 = f"$argon2i$v=19$m=262144,t=1,p=1$c2FsdHNhbHQ${digest}"
 passlib_scrypt = f"$scrypt$ln=18,r=8,p=1$c2FsdHNhbHQ${digest}"
@@ -105,6 +106,7 @@ resource.setrlimit(resource.RLIMIT_AS, (2**28, resource.RLIM_INFINITY))
 for work in (
     lambda: large.hash("password"),
     lambda: large.verify("password", None),
+    lambda: parallel.hash("password"),
     lambda: large.verify("password", argon2),
     lambda: large.verify("password", passlib_scrypt),
     lambda: large.verify("password", werkzeug_scrypt),
@@ -119,10 +121,10 @@ for work in (
 def test_without_memory_a_password_is_not_wrong() -> None:
     """A wrong password would count as a guess."""
     command = [sys.executable, "-c", _WITHOUT_MEMORY]
-    first, second, argon2_hash, *scrypt_hashes = subprocess.check_output(
+    first, second, third, argon2_hash, *scrypt_hashes = subprocess.check_output(
         command, text=True
     ).splitlines()
-    assert first == second == "argon2 lacks memory, or cannot start its threads"
+    assert first == second == third == "argon2 lacks memory, or cannot start its threads"
     assert argon2_hash.startswith("argon2 failed: ")
     assert len(scrypt_hashes) == 2
     assert all(each.startswith("scrypt failed: ") for each in scrypt_hashes)
