@@ -101,6 +101,7 @@ def test_a_kid_has_up_to_200_characters() -> None:
         (as_text({**ES256.jwk, "kid": 7}), "kid"),
         (as_text({**ES256.jwk, "kid": ""}), "kid"),
         (as_text({**ES256.jwk, "kid": "k" * 201}), "kid of 1 to 200 printable characters"),
+        (as_text(*[ES256.jwk] * 101), "the file has more than 100 keys"),
         (as_text({"kty": "oct", "k": "c2VjcmV0", "d": "x"}), "key 1 of the file is not a key for"),
         (as_text(weak_rsa()), "2048 bits"),
         (
@@ -121,6 +122,20 @@ def test_a_file_that_all_users_can_access_is_rejected(path: str, mode: int) -> N
         SigningKeys(path)
     Path(path).chmod(0o640)
     assert SigningKeys(path).current()
+
+
+def test_a_file_that_is_too_long_is_rejected(path: str) -> None:
+    Path(path).write_bytes(b" " * 262_144)
+    with pytest.raises(UnusableKeySet, match="is not JSON"):
+        SigningKeys(path)
+    Path(path).write_bytes(b" " * 262_145)
+    with pytest.raises(UnusableKeySet, match="is longer than 262144 bytes"):
+        SigningKeys(path)
+
+
+def test_an_impossible_name_is_rejected() -> None:
+    with pytest.raises(UnusableKeySet, match="its name is not valid"):
+        SigningKeys("keys\0.json")
 
 
 def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
