@@ -115,6 +115,10 @@ def clock() -> Now:
 
 @pytest.fixture
 def verifier(keys: SigningKeys, reader: Reader, clock: Now) -> TokenVerifier:
+    return verifier_of(keys, reader, clock)
+
+
+def verifier_of(keys: SigningKeys, reader: Reader, clock: Now) -> TokenVerifier:
     accounts: Any = reader
     revocations = Revocations(accounts, leeway=30, clock=clock)
     return TokenVerifier(
@@ -165,6 +169,32 @@ def test_the_principal_of_a_session_is_its_user(issuer: JwtIssuer, verifier: Tok
         assert principal.identity == (SESSION, None, "users/7")
         assert principal.scopes == {"users:read", "me"}
         assert principal.session == ("s-session-of-ann", 7, milliseconds(NOW))
+
+
+def test_a_removed_key_is_refused_for_tokens_that_were_not_seen_before(
+    path: str, reader: Reader, clock: Now
+) -> None:
+    keys = SigningKeys(path, clock=clock)
+    verifier = verifier_of(keys, reader, clock)
+    issuer = JwtIssuer(keys, issuer="roster", audience="people")
+    first, second = (issuer.issue(claims()) for _ in range(2))
+    assert verifier.verify(first).session
+    replace_private_file(path, lambda _: write_signing_keys([OTHER]))
+    clock.seconds += 3
+    with pytest.raises(InvalidToken):
+        verifier.verify(second)
+
+
+def test_without_keys_any_unknown_token_may_be_valid(
+    tmp_path: Path, issuer: JwtIssuer, reader: Reader, clock: Now
+) -> None:
+    """A client that got 401 would discard a valid token."""
+    keys = SigningKeys(str(tmp_path / "missing.json"), may_be_unusable=True)
+    verifier = verifier_of(keys, reader, clock)
+    token = issuer.issue(claims())
+    for verify in (verifier.verify, verifier.session_of):
+        with pytest.raises(Unavailable):
+            verify(token)
 
 
 def test_other_tokens_are_accepted_with_their_own_issuer_and_audience(

@@ -27,6 +27,7 @@ from adapters.tokens.signing_keys import (
     thumbprint,
     write_signing_keys,
 )
+from application.ports import Unavailable
 
 ES256, EDDSA = SigningKey.generate(), SigningKey.generate("EdDSA")
 RS256 = SigningKey.generate("RS256")
@@ -141,6 +142,14 @@ def test_an_impossible_name_is_rejected() -> None:
 def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UnusableKeySet, match="No such file"):
         SigningKeys(str(tmp_path / "missing.json"))
+
+
+def test_without_a_usable_file_there_are_no_keys(tmp_path: Path) -> None:
+    keys = SigningKeys(str(tmp_path / "missing.json"), may_be_unusable=True)
+    assert keys.current() == ()
+    for use in (keys.signing, keys.published):
+        with pytest.raises(Unavailable):
+            use()
 
 
 def test_one_of_several_concurrent_creations_succeeds(tmp_path: Path) -> None:
