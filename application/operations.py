@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import chain
 from typing import Any, TypeAlias
 
 from application.commands import Commands
@@ -172,6 +173,17 @@ def _locked_id(operation: Operation) -> int | None:
     return operation.target if isinstance(operation.target, int) else None
 
 
+def _related_ids(operation: Operation) -> Iterator[int]:
+    """Yields the ids, of any type, of the existing entities that the operation relates."""
+    targets: list[int | CreatedBy] = []
+    if isinstance(operation, ChangeLinks):
+        if operation.action is not LinkAction.REMOVE:
+            targets = [operation.target, *operation.ids]
+    elif isinstance(operation, Create | Change):
+        targets = [*chain.from_iterable(operation.related.values())]
+    return (each for each in targets if isinstance(each, int))
+
+
 class OperationRefused(Exception):
     """An operation failed, so that no operation had an effect.
 
@@ -245,16 +257,21 @@ def _lock_targets(
 ) -> None:
     """Locks the existing entities that the operations change, in the same order in all units.
 
-    Units that lock the same entities in different orders would wait for each other. Does nothing if
-    the operations themselves lock them in this order: by type, then by id.
+    Units that lock the same entities in different orders would wait for each other. So would a unit
+    that first relates an entity, which locks it weakly, and one that waits to lock it. Does nothing
+    if the operations themselves lock the entities in this order, by type and then by id, and relate
+    none of them before.
     """
     positions = {name: position for position, name in enumerate(commands)}
-    targets = dict.fromkeys(
-        (positions[each.type], target_id)
-        for each in operations
-        if (target_id := _locked_id(each)) is not None
-    )
-    if [*targets] == sorted(targets):
+    targets: dict[tuple[int, int], None] = {}
+    related: set[int] = set()
+    is_ordered = True
+    for each in operations:
+        if (target_id := _locked_id(each)) is not None:
+            is_ordered &= target_id not in related
+            targets[positions[each.type], target_id] = None
+        related.update(_related_ids(each))
+    if is_ordered and [*targets] == sorted(targets):
         return
     for name, position in positions.items():
         if ids := [target_id for of_type, target_id in targets if of_type == position]:

@@ -16,7 +16,7 @@ from contract.stores.directories import ANONYMOUS, RELATIONSHIPS, RelatedDirecto
 from application.commands import Commands
 from application.deadlines import deadline
 from application.groups import GROUP_TYPE, MEMBERSHIPS
-from application.operations import Change, Operation, Operations
+from application.operations import Change, ChangeLinks, LinkAction, Operation, Operations
 from application.ports import ConcurrentUpdate, LinkChange
 from application.relationship_commands import RelationshipCommands
 from application.relationships import RelatedNotFound, fingerprint
@@ -224,6 +224,52 @@ def test_operations_in_any_order_do_not_wait_for_each_other(
     outcomes = at_once([partial(change, order) for order in orders])
     assert [each for each in outcomes if isinstance(each, Exception)] == []
     assert related.user_reader.get(users[0]).version == 1 + len(orders)
+
+
+@pytest.mark.parametrize("later", ["the member", "the group"])
+def test_operations_that_relate_before_they_change_do_not_deadlock(
+    related: RelatedDirectory, later: str
+) -> None:
+    """Each request adds a member and then changes one of both. Others replace a list of that one.
+
+    A deadlock would be a ConcurrentUpdate.
+    """
+    user, other = people(related, 2)
+    groups = [related.group(f"g{number}") for number in range(3)]
+    perform = Operations(
+        {
+            "users": partial(Commands, USER_TYPE, relationships=RELATIONSHIPS),
+            "groups": partial(Commands, GROUP_TYPE, relationships=RELATIONSHIPS),
+        }
+    )
+    run = without_retries(related.begin)
+
+    def add_and_change(number: int) -> None:
+        group = groups[0] if later == "the group" else groups[number % 3]
+        add = ChangeLinks("groups", group, MEMBERS, LinkAction.ADD, [user])
+        name = f"n{number}"
+        change = (
+            Change("groups", group, GroupChanges({"description": name}))
+            if later == "the group"
+            else Change("users", user, UserChanges({"name": name}))
+        )
+        perform([add, change], run, ANONYMOUS)
+
+    def replace(number: int) -> None:
+        if later == "the group":
+            related_ids = [[user], [other], [user, other]][number % 3]
+            RelationshipCommands(MEMBERS, run).replace(groups[0], related_ids, ANONYMOUS)
+        else:
+            RelationshipCommands(GROUPS, run).replace(user, groups[: number % 3], ANONYMOUS)
+
+    def repeat(number: int) -> Callable[[], object]:
+        def act() -> None:
+            for turn in range(20):
+                (replace if number % 2 else add_and_change)(number + turn)
+
+        return act
+
+    assert at_once([repeat(number) for number in range(4)]) == [None] * 4
 
 
 # PostgreSQL needs a second to detect a deadlock, if its setting is the default.
