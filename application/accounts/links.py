@@ -257,13 +257,16 @@ class Confirmation:
 
         def unit(work: UnitOfWork) -> None:
             # Before the link: using it deletes the other links of the user or address. Units that
-            # each held one of these would wait for each other.
+            # each held one of these would wait for each other. A deletion of the user who has the
+            # address locks the user, then what belongs to the address.
+            holder = None
             if link.purpose is Purpose.SIGNUP:
+                holder = find_by_email(work, link.email)
                 lock_signups(work, email_key(link.email))
             user = _owner_of(work, link)
             _valid_link(work, token_digest)
             if link.purpose is Purpose.SIGNUP:
-                _create_user(work, link, password_hash)
+                _create_user(work, link, holder, password_hash)
             elif user is None:
                 raise LinkInvalid
             elif link.purpose is Purpose.EMAIL:
@@ -303,9 +306,11 @@ def _personal(link: EmailedLink, user: User | None) -> Sequence[str]:
     return (user.email, user.name) if user else (link.email, link.name or "")
 
 
-def _create_user(work: UnitOfWork, link: EmailedLink, password_hash: str) -> None:
-    """Creates the user of a sign-up. Raises EmailTaken."""
-    if find_by_email(work, link.email):
+def _create_user(
+    work: UnitOfWork, link: EmailedLink, holder: User | None, password_hash: str
+) -> None:
+    """Creates the user of a sign-up. Raises EmailTaken if another user is the address's holder."""
+    if holder:
         raise EmailTaken
     new = NewUser(email=link.email, name=link.name or link.email, is_active=True)
     user = work.repository(USER_TYPE).add(new, at=work.now)

@@ -135,7 +135,9 @@ def unchanged_user(work: UnitOfWork, user_id: int, session_id: str, stored: str)
     """
     user = get_user(work, user_id)
     password_hash = work.accounts.accounts.get(user_id).password_hash
-    session = work.accounts.sessions.get(session_id)
+    # Other units lock all sessions by id. If this one locked its session first, both could wait.
+    sessions = {each.id: each for each in work.accounts.sessions.of_user(user_id)}
+    session = sessions.get(session_id)
     if not user.is_active or session is None or session.has_expired(work.now):
         raise InvalidToken("The session of the token has ended.")
     return user if password_hash == stored else None

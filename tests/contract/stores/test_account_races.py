@@ -1,6 +1,7 @@
 """Concurrent units of work on accounts, in databases in which they do not exclude each other."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from itertools import permutations
 from threading import Barrier
@@ -11,6 +12,7 @@ from accounts_service import (
     ANONYMOUS,
     HOME,
     NEW_PASSWORD,
+    PASSWORD,
     PlainHasher,
     ReadableTokens,
     ShortBlockList,
@@ -26,18 +28,25 @@ from application.accounts.errors import (
     TooManyFailures,
     WrongPassword,
 )
-from application.accounts.guessing import Attempt, GuessingLimits
+from application.accounts.guessing import Attempt, EmailCounter, GuessingLimits, count_request
 from application.accounts.links import Confirmation, LinkRequests
 from application.accounts.login import Login
 from application.accounts.notices import notify
-from application.accounts.passwords import NewPasswords, OwnPassword, invalidate_links
+from application.accounts.passwords import (
+    NewPasswords,
+    OwnPassword,
+    PasswordCommands,
+    invalidate_links,
+)
 from application.accounts.sessions import SessionCommands, SessionTokens, digest
 from application.accounts.users import find_by_email
+from application.commands import Commands
 from application.ports import Mailer, OutgoingEmail, UnitOfWork
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.accounts import Account, EmailedLink, Purpose, Template, WaitingEmail
-from domain.users import NewUser, UserChanges
+from domain.text import email_key
+from domain.users import EmailTaken, NewUser, UserChanges
 
 CONFIG = AccountConfig(role_scopes=RoleScopes({"admin": ("users:write",)}, ("users",)))
 LINK = b"l" * 32
@@ -227,6 +236,83 @@ def test_invitations_of_the_same_users_do_not_wait_for_each_other(directory: Dir
 
     with ThreadPoolExecutor(len(orders)) as threads:
         assert [*threads.map(invite, orders)] == [None] * len(orders)
+
+
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_a_change_of_the_password_and_an_end_of_all_sessions_lock_them_in_one_order(
+    directory: Directory,
+) -> None:
+    """Another unit has locked one session when the change begins. A deadlock would be an error."""
+    user, hasher = directory.add("ann@example.org", is_active=True), PlainHasher()
+    run, tokens = without_retries(directory.begin), ReadableTokens()
+    issuing = SessionTokens(CONFIG, tokens, tokens)
+    limits = GuessingLimits(CONFIG.failures, CONFIG.failure_window)
+    passwords = PasswordCommands(
+        run, NewPasswords(CONFIG, hasher, ShortBlockList()), hasher, limits
+    )
+
+    def prepare(work: UnitOfWork) -> list[str]:
+        work.accounts.accounts.save(Account(user.id, hasher.hash(PASSWORD)))
+        return [issuing.begin(work, user, HOME).session.id for _ in range(2)]
+
+    first, current = sorted(run(ANONYMOUS, prepare))
+    with ThreadPoolExecutor(1) as thread:
+        with directory.begin(ANONYMOUS) as ending:
+            sessions = ending.accounts.sessions
+            assert sessions.get(first)
+            changed = thread.submit(
+                passwords.change,
+                user.id,
+                current,
+                current=PASSWORD,
+                new=NEW_PASSWORD,
+                client=HOME,
+                context=ANONYMOUS,
+            )
+            directory.wait_for_a_lock()
+            assert len(sessions.of_user(user.id)) == 2
+        changed.result(SECONDS)
+    remaining = run(ANONYMOUS, lambda work: work.accounts.sessions.of_user(user.id))
+    assert [each.id for each in remaining] == [current]
+
+
+# MariaDB locks the index of the emails before the user that it finds. A deletion does the opposite.
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_the_link_of_a_sign_up_and_a_deletion_of_its_address_do_not_deadlock(
+    directory: Directory,
+) -> None:
+    """A user has the address. A deadlock would be a ConcurrentUpdate."""
+    run, failures = without_retries(directory.begin), []
+    confirmation = Confirmation(run, NewPasswords(CONFIG, PlainHasher(), ShortBlockList()))
+    commands = Commands(USER_TYPE, without_retries(directory.begin, for_update=True))
+    for number in range(40):
+        user, token = directory.add(f"{number}@example.org"), f"token {number}"
+
+        def add_link(
+            work: UnitOfWork, email: str = user.email, token_digest: bytes = digest(token)
+        ) -> None:
+            expiry = work.now + timedelta(hours=1)
+            work.accounts.links.add(
+                EmailedLink(token_digest, Purpose.SIGNUP, None, email, "Ann", work.now, expiry)
+            )
+            count_request(work, email_key(email), EmailCounter.SIGNUPS)
+
+        run(ANONYMOUS, add_link)
+        start = Barrier(2)
+
+        def confirm(token: str = token, start: Barrier = start) -> None:
+            start.wait(SECONDS)
+            with suppress(EmailTaken, LinkInvalid):
+                confirmation.confirm(token, NEW_PASSWORD, ANONYMOUS)
+
+        def delete(user_id: int = user.id, start: Barrier = start) -> None:
+            start.wait(SECONDS)
+            commands.delete(user_id, ANONYMOUS)
+
+        with ThreadPoolExecutor(2) as threads:
+            started = [threads.submit(confirm), threads.submit(delete)]
+            failures += [each.exception(SECONDS) for each in started]
+    assert set(failures) == {None}
 
 
 class KeepingMailer(Mailer):
