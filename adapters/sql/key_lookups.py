@@ -28,14 +28,18 @@ class KeyLookup:
     def __init__(self, key: Column[Any], id_column: Column[int]) -> None:
         among = select(key, id_column).where(is_among(key, "keys"))
         self._plain = CompiledStatement(among)
-        self._locking = CompiledStatement(among.with_for_update())
+        self._locking = CompiledStatement(among.with_for_update(key_share=True))
         self._plain_on_postgresql = CompiledStatement(_by_index(key, id_column))
         self._locking_on_postgresql = CompiledStatement(_by_index(key, id_column, lock=True))
 
     def ids(
         self, connection: RawConnection, keys: Collection[Any], *, for_update: bool
     ) -> Mapping[Any, int]:
-        """Returns the ids by key. Locks the rows with `for_update`."""
+        """Returns the ids by key.
+
+        With `for_update`, locks the rows. On PostgreSQL, other transactions can insert rows that
+        refer to them.
+        """
         if not keys:
             return {}
         if connection.dialect.name == "postgresql":
@@ -55,5 +59,5 @@ def _by_index(key: Column[Any], id_column: Column[int], *, lock: bool = False) -
     listed = cast(bindparam("keys", type_=IdList()), ARRAY(key_type))
     keys = func.unnest(listed).table_valued(column("key", key_type)).render_derived(name="_keys")
     of_key = select(key, id_column).where(key == keys.c.key).limit(1).correlate(keys)
-    row = (of_key.with_for_update() if lock else of_key).lateral("_row")
+    row = (of_key.with_for_update(key_share=True) if lock else of_key).lateral("_row")
     return select(*row.c).select_from(keys.join(row, true()))

@@ -100,7 +100,7 @@ class EntityTable(Generic[N, E]):
         self.get_for_update = CompiledStatement(by_id.with_for_update())
         by_ids = select(*columns).where(is_among(table.c.id, "ids")).order_by(table.c.id)
         self.get_many = CompiledStatement(by_ids)
-        self.get_many_for_update = CompiledStatement(by_ids.with_for_update())
+        self.lock_for_update = CompiledStatement(by_ids.with_for_update())
         # Lets other transactions insert rows that refer to the entities.
         self.lock = CompiledStatement(by_ids.with_for_update(key_share=True))
         # The lock of an inserted row that refers to the entities.
@@ -252,8 +252,8 @@ class SqlRepository(Repository[N, E]):
 
     def find_by_keys(self, unique: UniqueKey, values: Collection[Any]) -> Mapping[Any, E]:
         statement = self._table.find[unique]
-        if self._for_update:
-            statement = statement.with_for_update()
+        if self._for_update:  # other transactions may insert rows that refer to the entities
+            statement = statement.with_for_update(key_share=True)
         keys = {"keys": [unique.key_of(value) for value in values if value is not None]}
         entities = map(self._table.entity, self._connection.execute(statement, keys))
         key = attrgetter(unique.attribute)
@@ -269,7 +269,7 @@ class SqlRepository(Repository[N, E]):
 
     def get_many(self, entity_ids: Collection[int]) -> Sequence[E]:
         table = self._table
-        statement = table.get_many_for_update if self._for_update else table.get_many
+        statement = table.lock if self._for_update else table.get_many
         return _get_many(table, statement, self._connection, entity_ids)
 
     def lock(self, entity_ids: Collection[int], *, shared: bool = False) -> None:
@@ -278,7 +278,7 @@ class SqlRepository(Repository[N, E]):
         if ids and self._connection.dialect.name != "sqlite":
             table = self._table
             lock = table.lock_shared if shared else table.lock
-            statement = table.get_many_for_update if self._for_update else lock
+            statement = table.lock_for_update if self._for_update else lock
             statement.rows(self._connection, {"ids": ids})
 
     def page(self, search: Search) -> Page[E]:

@@ -63,6 +63,13 @@ WAITING_FOR_A_LOCK = {
 """The number of transactions that wait for another one."""
 
 
+def wait_for_a_lock(engine: Engine) -> None:
+    """Waits until a transaction waits for another one. In MariaDB, it must delete a user."""
+    waiting = text(WAITING_FOR_A_LOCK[engine.name])
+    with engine.connect() as connection:
+        until(lambda: connection.execute(waiting).scalar_one())
+
+
 class TickingClock:
     """A clock that advances by a millisecond on each call."""
 
@@ -121,9 +128,7 @@ class Directory:
 
     def wait_for_a_lock(self) -> None:
         """Waits until a transaction waits for another one. In MariaDB, it must delete a user."""
-        waiting = text(WAITING_FOR_A_LOCK[self.engine.name])
-        with self.engine.connect() as connection:
-            until(lambda: connection.execute(waiting).scalar_one())
+        wait_for_a_lock(self.engine)
 
     @classmethod
     def of_engine(cls, kind: str, engine: Engine) -> "Directory":
@@ -169,6 +174,7 @@ class RelatedDirectory:
         self, kind: str, engine: Engine | None, reactions: Reactions = NO_REACTIONS
     ) -> None:
         self.kind = kind
+        self._database = engine
         self.relationships = RELATIONSHIPS
         clock = TickingClock()
         readers: dict[AnyType, Reader[Any]]
@@ -207,6 +213,11 @@ class RelatedDirectory:
     def member_ids(self, group_id: int, search: Search = Search()) -> list[int]:  # noqa: B008
         page = self.queries.page(MEMBERS, group_id, search, None, resources=True)
         return [each.id for each in page.items]
+
+    def wait_for_a_lock(self) -> None:
+        """Waits until a transaction waits for another one. In MariaDB, it must delete a user."""
+        assert self._database
+        wait_for_a_lock(self._database)
 
     def find_ids(self, *tests: Any) -> list[int]:
         return [each.id for each in self.user_reader.page(Search(tests)).items]

@@ -128,6 +128,31 @@ def test_a_link_that_is_being_sent_is_invalidated(directory: Directory) -> None:
     assert run(ANONYMOUS, lambda work: work.accounts.links.get(LINK)) is None
 
 
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_a_password_that_an_operator_sets_does_not_deadlock_with_a_sender(
+    directory: Directory,
+) -> None:
+    """The sender claims an email, and its link refers to the user. A deadlock would be an error."""
+    user, hasher = directory.add("ann@example.org"), PlainHasher()
+    run = without_retries(directory.begin)
+    limits = GuessingLimits(CONFIG.failures, CONFIG.failure_window)
+    passwords = PasswordCommands(
+        run, NewPasswords(CONFIG, hasher, ShortBlockList()), hasher, limits
+    )
+    run(ANONYMOUS, lambda work: notify(work, Template.RECOVERY, user))
+    with ThreadPoolExecutor(1) as thread:
+        with directory.begin(ANONYMOUS) as sender:
+            assert sender.accounts.outbox.claim(sender.now, until=sender.now)
+            password_set = thread.submit(passwords.set, user.email, NEW_PASSWORD, ANONYMOUS)
+            directory.wait_for_a_lock()
+            expiry = sender.now + timedelta(hours=1)
+            sender.accounts.links.add(
+                EmailedLink(LINK, Purpose.RECOVERY, user.id, user.email, None, sender.now, expiry)
+            )
+        password_set.result(SECONDS)
+    assert run(ANONYMOUS, lambda work: work.accounts.links.get(LINK)) is None
+
+
 @pytest.mark.parametrize("kind", ["postgresql_18"])
 def test_a_deletion_removes_a_sign_up_that_is_being_sent(directory: Directory) -> None:
     """A sender has claimed the email of a sign-up with the address of the user."""

@@ -26,9 +26,10 @@ from application.users import USER_TYPE
 from domain.attributes import StaleVersion
 from domain.errors import RosterError
 from domain.groups import GroupChanges, GroupNotFound
-from domain.users import UserChanges, UserNotFound
+from domain.users import User, UserChanges, UserNotFound
 
 THREADS = 8
+EMAIL = USER_TYPE.unique[0]
 MEMBERS, GROUPS = MEMBERSHIPS.ends
 
 T = TypeVar("T")
@@ -370,6 +371,43 @@ def test_additions_to_one_group_do_not_wait_for_each_other(related: RelatedDirec
             done.set()
         first.result()
     assert related.member_ids(group) == users
+
+
+# An insertion on MariaDB waits for any lock of the entities to which it refers.
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda users, user: users.find_by_keys(EMAIL, [user.email]),
+        lambda users, user: users.ids_by_keys(EMAIL, [user.email]),
+        lambda users, user: users.get_many([user.id]),
+    ],
+    ids=["find_by_keys", "ids_by_keys", "get_many"],
+)
+def test_users_that_a_unit_locks_can_be_added_to_a_group(
+    related: RelatedDirectory, read: Callable[[Any, User], object]
+) -> None:
+    """For example, those that a long import with updates has found. They cannot be deleted."""
+    (user_id,) = people(related, 1)
+    group = related.group("Staff")
+    deleted = Event()
+
+    def delete() -> None:
+        related.users.delete(user_id, ANONYMOUS)
+        deleted.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        with related.begin(ANONYMOUS, for_update=True) as work:
+            users = work.repository(USER_TYPE)
+            assert read(users, related.user_reader.get(user_id))
+            with deadline(10):
+                related.members.add(group, [user_id], ANONYMOUS)
+            assert related.member_ids(group) == [user_id]
+            deletion = threads.submit(delete)
+            related.wait_for_a_lock()
+            assert not deleted.is_set()
+        deletion.result(30)
+    assert related.member_ids(group) == []
 
 
 def test_an_entity_that_was_deleted_meanwhile_is_a_conflict(related: RelatedDirectory) -> None:
