@@ -111,17 +111,24 @@ def jwks(text: str) -> str:
 
 def public_url(text: str) -> str:
     """The URL of the service for its clients, without a trailing slash; may be empty."""
-    problem = "must be an http or https URL without a query, spaces or control characters"
+    problem = "must be an http or https URL (RFC 3986) without a user, a query and a fragment"
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
         raise ValueError(problem) from None
     known = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
-    is_plain = text.isascii() and text.isprintable() and not re.search(r"[?#\s]", text)
-    if text and not (known and is_plain):
+    if text and not (known and _BASE_URL.fullmatch(text)):
         raise ValueError(problem)
-    return text.rstrip("/")
+    return f"{parts.scheme}{text[len(parts.scheme) :]}".rstrip("/")
+
+
+_BASE_URL = re.compile(
+    r"[a-z]+://(?:[a-z0-9._~!$&'()*+,;=:\[\]-]|%[0-9a-f]{2})+"
+    r"(?:/(?:[a-z0-9._~!$&'()*+,;=:@/-]|%[0-9a-f]{2})*)?",
+    re.IGNORECASE | re.ASCII,
+)
+"""A URL without a user, a query and a fragment (RFC 3986). Every link begins with it."""
 
 
 def database_url(text: str) -> str:

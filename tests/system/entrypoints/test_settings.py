@@ -63,6 +63,29 @@ def test_settings_are_read_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("HTTPS://people.example.org", "https://people.example.org"),
+        ("Http://People.example.org//", "http://People.example.org"),
+        ("http://[2001:db8::1]:8080/a/", "http://[2001:db8::1]:8080/a"),
+        (
+            "https://people.example.org/a-b_c.d~e/%C3%A9",
+            "https://people.example.org/a-b_c.d~e/%C3%A9",
+        ),
+        (
+            "https://people.example.org/a//b:@!$&'()*+,;=",
+            "https://people.example.org/a//b:@!$&'()*+,;=",
+        ),
+        ("", ""),
+    ],
+)
+def test_the_public_url_has_no_trailing_slash_and_a_scheme_in_lower_case(
+    text: str, url: str
+) -> None:
+    assert Settings.of({"ROSTER_PUBLIC_URL": text}).public_url == url
+
+
+@pytest.mark.parametrize(
     ("text", "origin"),
     [
         ("https://App.Example.org", "https://app.example.org"),
@@ -136,6 +159,16 @@ def test_the_url_chooses_the_store(url: str, store: str, embedded: bool) -> None
         ("ROSTER_PUBLIC_URL", "https://people.example.org/?a=1"),
         ("ROSTER_PUBLIC_URL", "https://people.example.org/\x01"),
         ("ROSTER_PUBLIC_URL", "https://people.example.org:port"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/#hush"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/hush hush"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/é"),
+        ("ROSTER_PUBLIC_URL", 'https://people.example.org/"hush"'),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/<hush>"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/{hush}"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/[hush]"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org/%zz"),
+        ("ROSTER_PUBLIC_URL", "https://people.example.org\\hush"),
+        ("ROSTER_PUBLIC_URL", "https://{hush}.example.org"),
         ("ROSTER_CURSOR_SECRET", ""),
         ("ROSTER_REQUEST_SECONDS", "soon"),
         ("ROSTER_REQUEST_SECONDS", "0"),

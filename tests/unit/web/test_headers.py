@@ -57,8 +57,9 @@ def test_no_response_names_the_software_of_the_service(
         assert not any(name in text for name in ("werkzeug", "flask", "granian", "python"))
 
 
-def test_requires_https_if_the_public_url_does(service: Service) -> None:
-    response = service(ROSTER_PUBLIC_URL="https://people.example.org").get("/api/v1")
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_requires_https_if_the_public_url_does(service: Service, scheme: str) -> None:
+    response = service(ROSTER_PUBLIC_URL=f"{scheme}://people.example.org").get("/api/v1")
     assert response.headers["Strict-Transport-Security"] == "max-age=31536000"
     response = service(ROSTER_PUBLIC_URL="http://people.example.org").get("/api/v1")
     assert "Strict-Transport-Security" not in response.headers
