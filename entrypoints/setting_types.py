@@ -111,7 +111,7 @@ def jwks(text: str) -> str:
 
 def public_url(text: str) -> str:
     """The URL of the service for its clients, without a trailing slash; may be empty."""
-    problem = "must be an http or https URL (RFC 3986) without a user, a query and a fragment"
+    problem = "must be an http or https URL (RFC 3986) without a user, query or fragment"
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError if it is not a number

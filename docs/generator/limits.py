@@ -145,7 +145,7 @@ def _accounts() -> Iterator[Limit]:
     )
     yield Limit(
         "emails to one address in an hour, if no token is required",
-        f"{guessing.MAX_EMAILS} of each kind",
+        f"{guessing.MAX_EMAILS}",
         "No further email is sent.",
     )
     rejected, unused = "The hash is rejected.", "The set is not used."

@@ -57,7 +57,7 @@ _METRICS: Final = {
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
 _ERROR_STATUSES: Final = (400, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503)
-_ERROR_HEADERS: Final = {429: "Retry-After", 503: "Retry-After"}
+_ERROR_HEADERS: Final = {415: "Accept-Encoding", 429: "Retry-After", 503: "Retry-After"}
 """Maps a status to the header of an error response that states what the client can do."""
 CHALLENGE: Final = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 """The header of the error response to a request whose token is missing or does not suffice."""
@@ -549,8 +549,10 @@ def _other_paths() -> dict[str, Any]:
     home = object_of(["name", "links"], name={"type": "string"}, links={"type": "object"})
     openapi = object_of(["openapi"], openapi={"type": "string"})
     home_example = {"name": "Roster", "links": {"api": PREFIX, "docs": "/docs"}}
+    front = _plain("front", "Links to the parts of the service", home, home_example)
+    front["get"]["responses"]["200"]["content"] |= _PAGE["content"]
     return {
-        "/": _plain("front", "Links to the parts of the service", home, home_example),
+        "/": front,
         "/healthz": _plain("healthz", "Liveness", status, {"status": "ok"}),
         "/readyz": _plain(
             "readyz", "Readiness", status, {"status": "ready"}, **error_responses(503)

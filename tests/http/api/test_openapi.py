@@ -550,6 +550,25 @@ def _content(method: str, how: dict[str, Any], document: Any) -> dict[str, Any]:
     return {"json": document} if method in ("post", "patch") else {}
 
 
+def test_the_home_page_is_described_in_both_media_types(client: ApiClient, described: Any) -> None:
+    content = described["paths"]["/"]["get"]["responses"]["200"]["content"]
+    sent = {
+        client.get("/", headers={"Accept": accept}).headers["Content-Type"].partition(";")[0]
+        for accept in ("*/*", "text/html")
+    }
+    assert content.keys() == sent
+
+
+def test_the_header_of_a_response_to_a_compressed_body_is_described(
+    client: ApiClient, described: Any
+) -> None:
+    response = client.post(USERS, json={}, headers={"Content-Encoding": "gzip"})
+    assert response.status_code == 415
+    headers = described["components"]["responses"]["Problem415"]["headers"]
+    assert list(headers) == ["Accept-Encoding"]
+    assert "Accept-Encoding" in response.headers
+
+
 def test_every_described_status_is_possible(described: Any) -> None:
     # These need a slow client, a store that fails or is full of responses, or a fault.
     elsewhere = {"408", "429", "500", "503"}
