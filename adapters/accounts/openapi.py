@@ -171,7 +171,7 @@ class _Described:
                 "post": login,
                 "delete": {
                     **operation_of("end_sessions", "End all of the user's own sessions", TAG),
-                    **self._deletion(),
+                    **self._conditional_deletion(),
                 },
             },
             f"{url}/{{id}}": {
@@ -256,7 +256,7 @@ class _Described:
                 },
                 "delete": {
                     **operation_of("end_user_sessions", "End all sessions of a user", TAG),
-                    **self._deletion(write),
+                    **self._conditional_deletion(write),
                 },
             },
             f"{url}/sessions/{{sid}}": {

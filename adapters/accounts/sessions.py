@@ -21,6 +21,7 @@ from adapters.jsonapi.documents import DocumentWriter
 from adapters.resources.accounts import SESSIONS, SessionView
 from adapters.resources.urls import Urls
 from adapters.web.identity import request_context
+from application.access import Principal
 from application.accounts.errors import SessionNotFound
 from application.accounts.login import Login
 from application.accounts.sessions import SessionCommands, SessionQueries
@@ -82,14 +83,31 @@ def session_routes(
         within = queries.about(user_id)
         return parameters.collection(http.query(), SESSIONS, cursors, within=within)
 
+    def page_document(
+        user_id: int,
+        collection_query: parameters.CollectionQuery,
+        writer: DocumentWriter,
+        principal: Principal | None,
+    ) -> bytes:
+        page = queries.page(user_id, collection_query.search, principal)
+        shown = Page(tuple(map(_shown, page.items)), page.more, page.total)
+        profile = http.uses_cursor_profile(collection_query)
+        return writer.collection(shown, collection_query, query=http.query(), profile=profile)
+
     def page(
         user_id: int, collection_query: parameters.CollectionQuery, writer: DocumentWriter
     ) -> Response:
-        page = queries.page(user_id, collection_query.search, current_request().principal)
-        shown = Page(tuple(map(_shown, page.items)), page.more, page.total)
-        profile = http.uses_cursor_profile(collection_query)
-        body = writer.collection(shown, collection_query, query=http.query(), profile=profile)
-        return http.ok(body, profile=profile)
+        body = page_document(user_id, collection_query, writer, current_request().principal)
+        return http.ok(body, profile=http.uses_cursor_profile(collection_query))
+
+    def end_all(user_id: int, writer: DocumentWriter) -> Response:
+        def read() -> bytes:
+            # Without the principal: the response does not show the list, so the scope is enough.
+            return page_document(user_id, read_query(user_id), writer, None)
+
+        http.check_preconditions(read)
+        commands.end_all(user_id, request_context())
+        return http.deleted()
 
     def one(user_id: int, session_id: str, writer: DocumentWriter) -> Response:
         query = http.query()
@@ -110,8 +128,7 @@ def session_routes(
 
     def end_own() -> Response:
         no_parameters()
-        commands.end_all(session().user_id, request_context())
-        return http.deleted()
+        return end_all(session().user_id, own_writer)
 
     def own_id(session_id: str) -> str:
         return session().session_id if session_id == CURRENT else session_id
@@ -131,8 +148,7 @@ def session_routes(
     def end_all_of_user(user_id: int) -> Response:
         no_parameters()
         must_exist(user_id)
-        commands.end_all(user_id, request_context())
-        return http.deleted()
+        return end_all(user_id, writer_of(user_id))
 
     def show_of_user(user_id: int, session_id: str) -> Response:
         return one(user_id, session_id, writer_of(user_id))

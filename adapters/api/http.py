@@ -203,6 +203,23 @@ def list_preconditions(listed: RelatedList) -> Container[str] | None:
     return listed.expected(environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH"))
 
 
+def check_preconditions(read: Callable[[], bytes]) -> None:
+    """Checks the preconditions of a change of a resource without a version.
+
+    `read` returns the document that a read of the same URL returns. Raises RequestError (412) if
+    If-Match lacks its ETag, or If-None-Match has it.
+    """
+    environ = current_request().environ
+    if_match, if_none_match = environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH")
+    if if_match is None and if_none_match is None:
+        return
+    etag = entity_tag(read())
+    if if_match is not None and not if_match_matches(if_match, etag):
+        raise RequestError(precondition_failed("If-Match", unmatchable(if_match)))
+    if if_none_match_matches(if_none_match, etag):
+        raise RequestError(precondition_failed("If-None-Match"))
+
+
 def wants_cursor_profile() -> bool:
     """Returns True if the client requests the cursor pagination profile."""
     return CURSOR_PROFILE in current_request().profiles

@@ -427,6 +427,39 @@ def test_conditional_requests_of_one_session(
     assert service.send("DELETE", other, headers={**headers, "If-Match": "*"}).status_code == 404
 
 
+@pytest.mark.parametrize("url", ["/sessions", "/users/1/sessions"])
+def test_conditional_requests_that_end_all_sessions(
+    service: Service, own: tuple[dict[str, str], list[str]], url: str
+) -> None:
+    own_headers, known = own
+    reader, headers = own_headers, own_headers
+    if url != "/sessions":
+        reader, headers = other_issuer("users:read"), other_issuer("users:write")
+
+    def end(conditions: dict[str, str]) -> int:
+        response = service.send("DELETE", url, headers={**headers, **conditions})
+        if response.status_code == 412:
+            assert response.problems == [("412", "precondition_failed", None)]
+        return response.status_code
+
+    etag = service.send("GET", url, headers=reader).headers["ETag"]
+    service.send("DELETE", f"/sessions/{known[0]}", headers=own_headers)
+    current = service.send("GET", url, headers=reader).headers["ETag"]
+    for conditions in (
+        {"If-Match": etag},
+        {"If-Match": ""},
+        {"If-Match": f"W/{current}"},
+        {"If-None-Match": "*"},
+        {"If-None-Match": f"{etag}, {current}"},
+    ):
+        assert end(conditions) == 412, conditions
+    assert {*ids(service.send("GET", url, headers=reader))} == {*known[1:]}
+    assert end({"If-Match": f"{etag}, {current}", "If-None-Match": etag}) == 204
+    assert ids(service.send("GET", "/users/1/sessions", headers=other_issuer("users:read"))) == []
+    if url != "/sessions":
+        assert end({"If-Match": "*"}) == 204
+
+
 def test_an_invalid_id_of_a_session_is_explained(
     service: Service, own: tuple[dict[str, str], list[str]]
 ) -> None:
