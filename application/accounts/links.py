@@ -244,11 +244,13 @@ class Confirmation:
         """
         token_digest = digest(token)
 
-        def read(work: UnitOfWork) -> tuple[EmailedLink, User | None]:
+        def read(work: UnitOfWork) -> tuple[EmailedLink, User | None, bool]:
             link = _valid_link(work, token_digest)
-            return link, _owner_of(work, link)
+            is_signup = link.purpose is Purpose.SIGNUP
+            is_taken = is_signup and find_by_email(work, link.email) is not None
+            return link, _owner_of(work, link), is_taken
 
-        link, user = self._run(context, read)
+        link, user, is_taken = self._run(context, read)
         password_hash = ""
         if link.purpose is not Purpose.EMAIL:
             if password is None:
@@ -257,16 +259,15 @@ class Confirmation:
 
         def unit(work: UnitOfWork) -> None:
             # Before the link: using it deletes the other links of the user or address. Units that
-            # each held one of these would wait for each other. A deletion of the user who has the
-            # address locks the user, then what belongs to the address.
-            holder = None
+            # each held one of these would wait for each other.
             if link.purpose is Purpose.SIGNUP:
-                holder = find_by_email(work, link.email)
                 lock_signups(work, email_key(link.email))
             user = _owner_of(work, link)
             _valid_link(work, token_digest)
+            if is_taken:  # not read here: a deletion locks the user before the links
+                raise EmailTaken
             if link.purpose is Purpose.SIGNUP:
-                _create_user(work, link, holder, password_hash)
+                _create_user(work, link, password_hash)
             elif user is None:
                 raise LinkInvalid
             elif link.purpose is Purpose.EMAIL:
@@ -306,12 +307,8 @@ def _personal(link: EmailedLink, user: User | None) -> Sequence[str]:
     return (user.email, user.name) if user else (link.email, link.name or "")
 
 
-def _create_user(
-    work: UnitOfWork, link: EmailedLink, holder: User | None, password_hash: str
-) -> None:
-    """Creates the user of a sign-up. Raises EmailTaken if another user is the address's holder."""
-    if holder:
-        raise EmailTaken
+def _create_user(work: UnitOfWork, link: EmailedLink, password_hash: str) -> None:
+    """Creates the user of a sign-up. Raises EmailTaken."""
     new = NewUser(email=link.email, name=link.name or link.email, is_active=True)
     user = work.repository(USER_TYPE).add(new, at=work.now)
     work.accounts.links.remove_of_address(user.email_key, signups_only=True)

@@ -55,7 +55,8 @@ class AccountReaction(Reaction):
 
 def _remove_address(work: UnitOfWork, key: str) -> None:
     """Deletes the links, the waiting emails and the counts of an address."""
-    # In this order: the removal of an email waits for a sender that creates its link at that time.
+    # In this order: sign-ups lock the counts before a link. The removal of an email waits for a
+    # sender that creates its link at that time.
+    forget_address(work, key)
     work.accounts.outbox.remove_of_address(key)
     work.accounts.links.remove_of_address(key)
-    forget_address(work, key)

@@ -20,7 +20,7 @@ from accounts_service import (
 from contract.stores.directories import Directory, without_retries
 
 from application.accounts.administrators import Administrators
-from application.accounts.config import AccountConfig, RoleScopes
+from application.accounts.config import AccountConfig, RoleScopes, Signup
 from application.accounts.delivery import Delivery
 from application.accounts.errors import (
     InvalidCredentials,
@@ -46,9 +46,11 @@ from application.units import retrying
 from application.users import USER_TYPE
 from domain.accounts import Account, EmailedLink, Purpose, Template, WaitingEmail
 from domain.text import email_key
-from domain.users import EmailTaken, NewUser, UserChanges
+from domain.users import EmailTaken, NewUser, User, UserChanges
 
-CONFIG = AccountConfig(role_scopes=RoleScopes({"admin": ("users:write",)}, ("users",)))
+CONFIG = AccountConfig(
+    role_scopes=RoleScopes({"admin": ("users:write",)}, ("users",)), signup=Signup(enabled=True)
+)
 LINK = b"l" * 32
 SECONDS = 10
 
@@ -301,15 +303,17 @@ def test_a_change_of_the_password_and_an_end_of_all_sessions_lock_them_in_one_or
     assert [each.id for each in remaining] == [current]
 
 
-# MariaDB locks the index of the emails before the user that it finds. A deletion does the opposite.
-@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
-def test_the_link_of_a_sign_up_and_a_deletion_of_its_address_do_not_deadlock(
-    directory: Directory,
+@concurrent
+@pytest.mark.parametrize("other", ["deletion", "sign-up"])
+def test_the_link_of_a_sign_up_and_another_change_of_its_address_do_not_deadlock(
+    directory: Directory, other: str
 ) -> None:
     """A user has the address. A deadlock would be a ConcurrentUpdate."""
     run, failures = without_retries(directory.begin), []
     confirmation = Confirmation(run, NewPasswords(CONFIG, PlainHasher(), ShortBlockList()))
     commands = Commands(USER_TYPE, without_retries(directory.begin, for_update=True))
+    limits = GuessingLimits(CONFIG.failures, CONFIG.failure_window)
+    requests = LinkRequests(run, CONFIG, PlainHasher(), limits, ReadableTokens())
     for number in range(40):
         user, token = directory.add(f"{number}@example.org"), f"token {number}"
 
@@ -330,12 +334,15 @@ def test_the_link_of_a_sign_up_and_a_deletion_of_its_address_do_not_deadlock(
             with suppress(EmailTaken, LinkInvalid):
                 confirmation.confirm(token, NEW_PASSWORD, ANONYMOUS)
 
-        def delete(user_id: int = user.id, start: Barrier = start) -> None:
+        def change(user: User = user, start: Barrier = start) -> None:
             start.wait(SECONDS)
-            commands.delete(user_id, ANONYMOUS)
+            if other == "deletion":
+                commands.delete(user.id, ANONYMOUS)
+            else:
+                requests.sign_up(user.email, "Ann", ANONYMOUS)
 
         with ThreadPoolExecutor(2) as threads:
-            started = [threads.submit(confirm), threads.submit(delete)]
+            started = [threads.submit(confirm), threads.submit(change)]
             failures += [each.exception(SECONDS) for each in started]
     assert set(failures) == {None}
 
