@@ -113,9 +113,8 @@ class Composer:
         return message
 
     def _message_id(self, outgoing: OutgoingEmail) -> str:
-        """Returns the id, with a domain if it has none (RFC 5322, section 3.6.4)."""
-        unique = outgoing.message_id
-        return unique if "@" in unique else f"{unique}@{self.sender.domain}"
+        """Returns the id with a domain (RFC 5322, section 3.6.4)."""
+        return f"{outgoing.message_id}@{self.sender.domain}"
 
 
 def _encoded(subject: str) -> str:

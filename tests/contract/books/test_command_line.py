@@ -175,6 +175,19 @@ def test_books_are_changed_and_deleted_by_filters(roster: Any) -> None:
     assert roster("books", "count").stdout == "1\n"
 
 
+def test_an_erasure_includes_the_event_of_the_deletion(roster: Any) -> None:
+    """Books have personal values, but no attribute that identifies a person."""
+    created = roster(
+        *("books", "create", "--title", "Emma", "--isbn", "a-1"),
+        *("--contact", "jane@example.org", "--json"),
+    )
+    book_id = json.loads(created.stdout)["data"]["id"]
+    assert roster("books", "delete", "a-1", "--erase", "--yes").exit_code == 0
+    history = roster("books", "history", book_id, "--wide").stdout
+    assert all(action in history for action in ("created", "deleted", "erased"))
+    assert "jane" not in history
+
+
 def test_a_history_shows_values_as_json(roster: Any) -> None:
     assert (
         roster("books", "create", "--title", "Emma", "--isbn", "a-1", "--extra", "1.50").exit_code

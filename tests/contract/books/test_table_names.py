@@ -85,7 +85,9 @@ def responses(container: Container, names: Iterable[str]) -> dict[str, Any]:
             url = f"/api/v1/{name}/{source}/relationships/next"
             send("PATCH", url, {"data": one})
     for name in names:
-        for url in (f"/api/v1/{name}?{query}" for query in QUERIES):
+        distant = following[following[name]]
+        queries = [*QUERIES, f"include=next.next&fields[{distant}]=label"]
+        for url in (f"/api/v1/{name}?{query}" for query in queries):
             pages = []
             next_url: str | None = url
             while next_url:

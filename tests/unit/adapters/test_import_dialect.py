@@ -272,7 +272,9 @@ def test_the_error_for_very_many_columns_is_short() -> None:
     ],
 )
 def test_rejects_a_header_with_the_reason(header: str, columns: Any, message: str) -> None:
-    assert message in file_error(header, columns=columns)
+    error = file_error(header, columns=columns)
+    assert message in error
+    assert error.startswith(message) or not message.startswith(("missing", "no_header"))
 
 
 def test_a_header_can_contain_an_equals_sign() -> None:

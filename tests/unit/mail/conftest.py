@@ -30,7 +30,7 @@ def outgoing(
     return OutgoingEmail(
         template,
         address,
-        "20261122.abc@roster",
+        "20261122.abc",
         None if template is Template.SIGNUP else user,
         TOKEN if template.purpose else None,
     )
