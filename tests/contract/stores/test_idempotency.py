@@ -216,6 +216,15 @@ def test_a_principal_can_store_a_limited_number_of_bytes(limited: Directory) -> 
     send(limited, IdempotentRequest("key0 of another", "d", "bob"), storing(3000))
 
 
+def test_a_cleanup_does_not_reset_the_limit(limited: Directory) -> None:
+    for number in range(3):
+        send(limited, IdempotentRequest(f"key{number}", "d", "ann"), storing(3000))
+    with limited.begin(ANONYMOUS) as work:
+        assert work.idempotency.delete_expired(work.now - TTL) == 0
+    with pytest.raises(TooManyStoredResponses):
+        send(limited, IdempotentRequest("large", "d", "ann"), storing(3000))
+
+
 def test_rejects_a_request_before_handling_it_if_there_is_no_space(limited: Directory) -> None:
     with limited.begin(ANONYMOUS) as work:
         work.idempotency.reserve("all", "d", owner="ann", at=work.now)

@@ -1,5 +1,7 @@
 """The URLs of relationships: what they show, and how they are changed."""
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -273,6 +275,10 @@ def test_an_error_about_the_whole_document_has_an_example(
 ) -> None:
     (error,) = client.post(MEMBERS, json=document).json["errors"]
     assert ("Send a document such as" in error["detail"]) is has_example
+    if has_example:
+        example = re.search(r"such as (\{.*\})", error["detail"])
+        assert example
+        assert client.post(MEMBERS, json=json.loads(example[1])).status_code == 204
 
 
 def test_a_thousand_identifiers_are_accepted_however_often_they_occur(

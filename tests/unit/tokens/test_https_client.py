@@ -4,7 +4,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
@@ -196,6 +196,15 @@ def test_a_server_without_tls_is_reported(serve: Serve) -> None:
 def test_reads_a_body_up_to_the_limit(issuer: Any) -> None:
     issuer.body = b"x" * 100_000
     assert len(fetch(issuer.url)) == 1001
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(1_000_000, True), (1_050_000, False)])
+def test_reads_at_most_a_mebibyte(issuer: Any, size: int, *, is_read: bool) -> None:
+    """The bound includes the headers, and applies if the limit for the body is higher."""
+    issuer.body = b"x" * size
+    with nullcontext() if is_read else pytest.raises(FetchError, match="sent too much"):
+        body = get(issuer.url, accept="application/json", seconds=20, max_bytes=2_000_000)
+        assert len(body) == size
 
 
 def proxy(response: bytes, seen: list[bytes]) -> Callable[[socket.socket, Event], None]:
