@@ -16,7 +16,7 @@ from application.audit import Event, History
 from application.commands import Commands
 from application.deadlines import deadline
 from application.ports import Context, UnitOfWork
-from application.search import Order, Search, Slice
+from application.search import Condition, Op, Order, Search, Slice
 from application.units import nested, retrying
 from application.users import USER_TYPE
 from domain.errors import RosterError
@@ -48,6 +48,23 @@ def test_a_history_is_about_one_entity_for_any_search(directory: Directory) -> N
     users = History(USER_TYPE, directory.events, directory.reader.get)
     assert users.page(ann.id, Search(), None).items == history(directory, ann.id)
     assert users.page(ann.id, Search(users.about(bob.id)), None).items == ()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Condition("action", Op.EQ, ("changed",), True),
+        Condition("action", Op.CONTAINS, ("hange",), True),
+    ],
+)
+def test_finds_events_by_their_action(directory: Directory, found: Condition) -> None:
+    ann = directory.add("ann@example.org")
+    for name in ("Anna", "Anne"):
+        directory.commands.change(ann.id, UserChanges({"name": name}), ANONYMOUS)
+    directory.commands.delete(ann.id, ANONYMOUS)
+    users = History(USER_TYPE, directory.events, directory.reader.get)
+    page = users.page(ann.id, Search((*users.about(ann.id), found)), None)
+    assert [event.action for event in page.items] == ["changed", "changed"]
 
 
 def test_records_each_change_of_a_user(directory: Directory) -> None:

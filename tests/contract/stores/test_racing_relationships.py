@@ -20,7 +20,7 @@ from application.operations import Change, ChangeLinks, LinkAction, Operation, O
 from application.ports import ConcurrentUpdate, LinkChange
 from application.relationship_commands import RelationshipCommands
 from application.relationships import RelatedNotFound, fingerprint
-from application.search import Search, Slice
+from application.search import Condition, Op, Related, Search, Slice
 from application.units import retrying
 from application.users import USER_TYPE
 from domain.attributes import StaleVersion
@@ -408,6 +408,30 @@ def test_users_that_a_unit_locks_can_be_added_to_a_group(
             assert not deleted.is_set()
         deletion.result(30)
     assert related.member_ids(group) == []
+
+
+# MariaDB does not show that the deletion waits, because it waits before its last statement.
+@pytest.mark.parametrize("kind", ["postgresql_18", "postgresql_15"])
+def test_users_that_a_unit_finds_by_their_group_are_locked(related: RelatedDirectory) -> None:
+    """For example, those that a bulk command deletes."""
+    (user_id,) = people(related, 1)
+    group = related.group("Staff")
+    related.members.add(group, [user_id], ANONYMOUS)
+    in_group = Related("groups", (Condition("id", Op.EQ, (group,)),))
+    deleted = Event()
+
+    def delete() -> None:
+        related.users.delete(user_id, ANONYMOUS)
+        deleted.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        with related.begin(ANONYMOUS, for_update=True) as work:
+            found = work.repository(USER_TYPE).page(Search((in_group,), place=Slice(10)))
+            assert [each.id for each in found.items] == [user_id]
+            deletion = threads.submit(delete)
+            related.wait_for_a_lock()
+            assert not deleted.is_set()
+        deletion.result(30)
 
 
 def test_an_entity_that_was_deleted_meanwhile_is_a_conflict(related: RelatedDirectory) -> None:
