@@ -71,3 +71,13 @@ def test_large_numbers_are_deleted_in_one_run(service: AccountService) -> None:
     service.wait(minutes=31)
     assert maintain(service)["links"] == 0
     assert service.log_in()
+
+
+def test_a_deletion_removes_the_emails_of_the_user_to_other_addresses(
+    service: AccountService,
+) -> None:
+    ann = service.user()
+    service.request_email(service.log_in().session, "ann@elsewhere.example")
+    assert [each.address for each in service.emails()] == ["ann@elsewhere.example"]
+    service.users.delete(ann.id, ANONYMOUS)
+    assert service.emails() == []

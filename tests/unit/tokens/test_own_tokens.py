@@ -197,6 +197,15 @@ def test_without_keys_any_unknown_token_may_be_valid(
             verify(token)
 
 
+def test_a_token_without_a_session_has_its_scopes(
+    issuer: JwtIssuer, verifier: TokenVerifier
+) -> None:
+    token = issuer.issue_plain(["users:read", "users:write"], seconds=60, subject="nightly import")
+    principal = verifier.verify(token)
+    assert principal.scopes == {"users:read", "users:write"}
+    assert (principal.subject, principal.session) == ("nightly import", None)
+
+
 def test_other_tokens_are_accepted_with_their_own_issuer_and_audience(
     verifier: TokenVerifier,
 ) -> None:
