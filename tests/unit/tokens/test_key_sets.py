@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Event, Thread, Timer, current_thread
 from time import time
 from typing import Any
 
@@ -233,11 +233,13 @@ class Publisher:
     def __init__(self, body: bytes) -> None:
         self.body: bytes | None = body
         self.reads = 0
+        self.threads = set[Thread]()
         self.open = Event()
         self.open.set()
 
     def read(self) -> bytes:
         self.reads += 1
+        self.threads.add(current_thread())
         assert self.open.wait(20)
         if self.body is None:
             raise UnreachableKeySet("no response")
@@ -260,6 +262,8 @@ def publisher(old: Any, key_set_of: KeySetOf) -> Iterator[Publisher]:
     publisher = Publisher(key_set_of(old))
     yield publisher
     publisher.open.set()
+    for each in publisher.threads - {current_thread()}:
+        each.join(20)  # it may log an error, which the next test would get
 
 
 @pytest.fixture
