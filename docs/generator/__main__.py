@@ -1,4 +1,4 @@
-"""python -m docs.generator: writes the files that are generated from the code.
+"""python -m docs.generator: writes the pages that are generated from the code.
 
 With --check it only shows the differences.
 """
@@ -7,23 +7,22 @@ import difflib
 import sys
 from pathlib import Path
 
-from docs.generator import limits, openapi, package_diagram, reference, settings
+from docs.generator import limits, package_diagram, reference, settings
 
 DOCS = Path(__file__).parents[1]
 
 
 def main(arguments: list[str]) -> int:
-    """Returns 1 if a checked file is out of date, else 0."""
-    files = {
+    """Returns 1 if a checked page is out of date, else 0."""
+    pages = {
         DOCS / "reference.md": reference.page(),
         DOCS / "settings.md": settings.page(),
         DOCS / "limits.md": limits.page(),
-        DOCS / "openapi.json": openapi.file(),
         DOCS / "packages.svg": package_diagram.diagram(),
     }
     if "--check" in arguments:
-        return int(sum(_differs(path, text) for path, text in files.items()) > 0)
-    for path, text in files.items():
+        return int(sum(_differs(path, text) for path, text in pages.items()) > 0)
+    for path, text in pages.items():
         path.write_text(text)
     return 0
 

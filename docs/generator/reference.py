@@ -7,7 +7,11 @@ from itertools import groupby
 from typing import Any, Final
 
 from adapters.accounts.openapi import TAG as ACCOUNTS
-from docs.generator.openapi import CODES, openapi
+from adapters.accounts.openapi import account_description
+from adapters.api.errors import error_codes
+from adapters.api.openapi.document import OpenApi
+from adapters.oauth.openapi import oauth_description
+from entrypoints.resources import RESOURCES, make_catalog
 
 Item = Mapping[str, Any]
 _METHODS: Final = ("get", "post", "patch", "delete")
@@ -24,6 +28,7 @@ For examples, see [search](search.md), [pages](pages.md) and [changes without lo
 _FILTERS: Final = """A filter without an operator matches any of its values, separated by commas.
 If values contain commas, repeat `filter[ATTR][]`, once for each value.
 The last column lists the operators of the attribute, as in `filter[ATTR][ne]`."""
+_CODES: Final = error_codes(each.type for each in RESOURCES)
 _ERRORS: Final = """Each error response is a document with `errors`.
 Each error has a `status` and a `code`, and a `source` if a part of the request caused it.
 `links.about` links to `/docs/errors`, which has the same descriptions."""
@@ -31,7 +36,10 @@ Each error has a `status` and a `code`, and a `source` if a part of the request 
 
 def page() -> str:
     """The page for a service that requires tokens."""
-    described = json.loads(openapi().document(secured=True))
+    declarations = [each.declaration for each in RESOURCES]
+    of_accounts = (account_description, oauth_description)
+    openapi = OpenApi(declarations, _CODES, make_catalog(RESOURCES), of_accounts)
+    described = json.loads(openapi.document("", secured=True))
     parts = [_BEGINNING, *_attributes(described), *_urls(described), *_errors(described)]
     return "\n".join(parts)
 
@@ -198,7 +206,7 @@ def _errors(described: Item) -> Iterator[str]:
         if "headers" in response:
             yield f"Headers: {_listed(response['headers'])}.\n"
         codes = re.findall(r"`(\w+)`", response["description"])
-        yield _table(("code", ""), ((f"`{code}`", CODES[code][1]) for code in codes))
+        yield _table(("code", ""), ((f"`{code}`", _CODES[code][1]) for code in codes))
 
 
 def _listed(names: Iterable[str]) -> str:

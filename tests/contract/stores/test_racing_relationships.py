@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import permutations
@@ -390,12 +390,6 @@ def test_users_that_a_unit_locks_can_be_added_to_a_group(
     """For example, those that a long import with updates has found. They cannot be deleted."""
     (user_id,) = people(related, 1)
     group = related.group("Staff")
-    deleted = Event()
-
-    def delete() -> None:
-        related.users.delete(user_id, ANONYMOUS)
-        deleted.set()
-
     with ThreadPoolExecutor(1) as threads:
         with related.begin(ANONYMOUS, for_update=True) as work:
             users = work.repository(USER_TYPE)
@@ -403,11 +397,19 @@ def test_users_that_a_unit_locks_can_be_added_to_a_group(
             with deadline(10):
                 related.members.add(group, [user_id], ANONYMOUS)
             assert related.member_ids(group) == [user_id]
-            deletion = threads.submit(delete)
-            related.wait_for_a_lock()
-            assert not deleted.is_set()
+            deletion = waiting_deletion(related, user_id, threads)
         deletion.result(30)
     assert related.member_ids(group) == []
+
+
+def waiting_deletion(
+    related: RelatedDirectory, user_id: int, threads: ThreadPoolExecutor
+) -> Future[None]:
+    """Begins to delete a user, and checks that the deletion waits for a lock."""
+    deletion = threads.submit(related.users.delete, user_id, ANONYMOUS)
+    related.wait_for_a_lock()
+    assert not deletion.done()
+    return deletion
 
 
 # MariaDB does not show that the deletion waits, because it waits before its last statement.
@@ -418,19 +420,11 @@ def test_users_that_a_unit_finds_by_their_group_are_locked(related: RelatedDirec
     group = related.group("Staff")
     related.members.add(group, [user_id], ANONYMOUS)
     in_group = Related("groups", (Condition("id", Op.EQ, (group,)),))
-    deleted = Event()
-
-    def delete() -> None:
-        related.users.delete(user_id, ANONYMOUS)
-        deleted.set()
-
     with ThreadPoolExecutor(1) as threads:
         with related.begin(ANONYMOUS, for_update=True) as work:
             found = work.repository(USER_TYPE).page(Search((in_group,), place=Slice(10)))
             assert [each.id for each in found.items] == [user_id]
-            deletion = threads.submit(delete)
-            related.wait_for_a_lock()
-            assert not deleted.is_set()
+            deletion = waiting_deletion(related, user_id, threads)
         deletion.result(30)
 
 
